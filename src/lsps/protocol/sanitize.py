@@ -1,0 +1,31 @@
+"""Text from a peer, made safe for a terminal or a log (bLIP-50, Error Handling: clients MUST filter it)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_TEXT_LENGTH = 500
+
+# CSI sequences and strings (OSC, DCS …) whole, so that their parameters do not stay behind as text.
+_ESCAPE_SEQUENCE = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+)
+# Control, format (bidi controls, zero width), surrogate, private use, unassigned, line and paragraph separators.
+_UNWANTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def sanitize(text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
+    """`text` on one line, without control, escape and bidi characters, `<` defused, at most `limit` characters."""
+    text = _ESCAPE_SEQUENCE.sub("", text)
+    clean = "".join(_safe(character) for character in text[: 4 * limit])
+    clean = " ".join(clean.split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _safe(character: str) -> str:
+    if character == "<":  # named by bLIP-50: harmless here, not where the text may be copied to
+        return "‹"
+    if character.isspace():
+        return " "
+    return "" if unicodedata.category(character) in _UNWANTED else character
