@@ -183,7 +183,9 @@ class Invoices(Protocol):
     def unwatch(self, payment_hash: bytes) -> None: ...
 
     def updates(self) -> AsyncIterator[Resumed | InvoiceStatus]:
-        """Changes of the watched invoices; one consumer. The same state may come more than once."""
+        """Changes of the watched invoices; one consumer. After each Resumed the present state of every watched invoice
+        comes again. An invoice the node does not know (any more) is told as CANCELLED with nothing held: nobody can
+        pay it. The same state may come more than once."""
         ...
 
 
@@ -237,7 +239,7 @@ class ChannelState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel. Balances are the sides' own, without what is in flight; `pushed` is what the opener gave at the start.
+    """One channel. Balances are the sides' own, without what is in flight; `pushed`: what the opener gave at the start.
 
     `scid` is the confirmed one (None before confirmation); `aliases` are ours, `peer_alias` the one the peer gave us.
     A PENDING channel may lack everything but peer, funding, capacity and balances.
@@ -326,7 +328,8 @@ class Channels(Protocol):
 
     def accept_zero_conf(self, peer: NodeId, capacity: Sat) -> AbstractAsyncContextManager[None]:
         """While entered, a 0-conf channel of at least this capacity from this peer is accepted; all other incoming
-        channels pass as if this were not here. Entering returns when the node will ask. Raises NotSupported, NodeUnreachable."""
+        channels pass as if this were not here. Entering returns when the node will ask. Raises NotSupported,
+        NodeUnreachable."""
         ...
 
 

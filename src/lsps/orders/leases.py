@@ -1,0 +1,93 @@
+"""The arithmetic of leases: how long the LSP keeps a channel. An expiration never decreases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lsps.orders.events import ChannelConfirmed, ChannelEnded, LeaseEvent, LeaseRecorded, Now
+from lsps.orders.model import (
+    NEWEST_EXTENSIONS,
+    ChannelTerms,
+    Extension,
+    ExtensionTerms,
+    Lease,
+    Order,
+    OriginalOrder,
+    Service,
+)
+from lsps.units import BlockHeight, ChannelId, NodeId, Outpoint
+
+BLOCK_TIME = timedelta(seconds=600)
+
+
+def channel_expires_at(terms: ChannelTerms, funded_at: datetime) -> datetime:
+    """LSPS1's channel.expires_at: late enough for every block the client paid for (bLIP-51 §4)."""
+    return funded_at + (terms.funding_confirms_within_blocks + terms.channel_expiry_blocks) * BLOCK_TIME
+
+
+def begin(order: Order, terms: ChannelTerms, funding: Outpoint, now: Now) -> Lease:
+    """The lease of a channel just funded: counted from the tip until its confirmation height is known."""
+    return Lease(
+        channel_id=funding.channel_id(),
+        lsp=order.lsp,
+        peer=order.principal,
+        expiration_block=now.tip + terms.channel_expiry_blocks,
+        provisional_from=now.tip,
+        expires_at=channel_expires_at(terms, now.time),
+        original_order=OriginalOrder(order.id, Service.LSPS1),
+    )
+
+
+def blocks_left(lease: Lease | None, tip: BlockHeight) -> int:
+    """What is left of a lease; 0 for none or a lapsed one."""
+    return 0 if lease is None else max(0, lease.expiration_block.blocks_since(tip))
+
+
+def max_extension(lease: Lease | None, tip: BlockHeight, configured: int) -> int:
+    """max_channel_extension_expiry_blocks of bLIP-57 §3: the configured maximum less what is left, never negative."""
+    return max(0, configured - blocks_left(lease, tip))
+
+
+def extended_to(lease: Lease | None, terms: ExtensionTerms) -> BlockHeight:
+    """Where the order's blocks lead now: from the lease's present end or the promised start, whichever is later."""
+    start = terms.expiration_block if lease is None else max(lease.expiration_block, terms.expiration_block)
+    return start + terms.channel_extension_expiry_blocks
+
+
+def extend(order: Order, terms: ExtensionTerms, lease: Lease | None, now: Now) -> tuple[Lease, Extension]:
+    """The lease with the order's blocks added, and the row that says so once."""
+    new = extended_to(lease, terms)
+    if lease is None:
+        lease = Lease(channel_id=terms.channel_id, lsp=order.lsp, peer=order.principal, expiration_block=BlockHeight(0))
+    expires_at = lease.expires_at
+    if expires_at is not None:
+        expires_at = max(expires_at, now.time + new.blocks_since(now.tip) * BLOCK_TIME)
+    extended = replace(
+        lease,
+        expiration_block=new,
+        expires_at=expires_at,
+        extension_order_ids=(*lease.extension_order_ids, order.id)[-NEWEST_EXTENSIONS:],
+    )
+    return extended, Extension(order.id, terms.channel_id, lease.expiration_block, new)
+
+
+def lease_step(lease: Lease, event: LeaseEvent) -> Lease:
+    """The lease after an event of its channel; the same object when nothing changes."""
+    match event:
+        case ChannelConfirmed(height):
+            if lease.provisional_from is None:
+                return lease
+            waited = max(0, height.blocks_since(lease.provisional_from))
+            return replace(lease, expiration_block=lease.expiration_block + waited, provisional_from=None)
+        case ChannelEnded():
+            return lease if lease.ended else replace(lease, ended=True)
+        case LeaseRecorded(expiration_block):
+            if expiration_block <= lease.expiration_block:
+                return lease
+            return replace(lease, expiration_block=expiration_block)
+
+
+def recorded(channel_id: ChannelId, lsp: NodeId, peer: NodeId, expiration_block: BlockHeight) -> Lease:
+    """A lease that an operator records for a channel that was not sold here."""
+    return Lease(channel_id=channel_id, lsp=lsp, peer=peer, expiration_block=expiration_block)

@@ -1,0 +1,193 @@
+"""An order and a lease: what is known of them, as immutable values. Pure data, no behaviour but reading itself.
+
+`version` is the number a row had when it was read, 0 for one that was never stored; a commit is refused when the row
+has moved on. The specification's words for an order's state are in `wire.py`; these are ours, finer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+
+from lsps.units import BlockHeight, ChannelId, NodeId, OrderId, Outpoint, Sat, Scid
+
+NEWEST_EXTENSIONS = 10
+"""How many extension_order_ids a lease keeps and a reply lists: the list must not grow with history."""
+
+
+class State(Enum):
+    """Where an order is. The table in docs/architecture.md says what leaves each state."""
+
+    AWAITING_PAYMENT = "awaiting payment"
+    PAID = "paid"
+    """A payment is held and may still be given back; waits for what fulfilling needs."""
+    FULFILLING = "fulfilling"
+    """An irrevocable call is recorded; never cancelled until its outcome is known."""
+    FULFILLED = "fulfilled"
+    """The channel's funding is broadcast, or the lease is extended: durable, and to be settled."""
+    COMPLETED = "completed"
+    UNPAID = "unpaid"
+    """Fulfilled, but the payment slipped away: a loss, recorded."""
+    CLOSING = "closing"
+    """Being given back at the node."""
+    FAILED = "failed"
+
+
+FINAL = frozenset({State.COMPLETED, State.UNPAID, State.FAILED})
+
+
+class Service(StrEnum):
+    """Which specification an order belongs to; the value is bLIP-57's original_order.service."""
+
+    LSPS1 = "LSPS1"
+    LSPS7 = "LSPS7"
+
+
+class PaymentMethod(StrEnum):
+    BOLT11 = "bolt11"
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalOrder:
+    """The order a lease began with (bLIP-57 §3)."""
+
+    id: OrderId
+    service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTerms:
+    """What an LSPS1 order asks for (bLIP-51 §2)."""
+
+    lsp_balance: Sat
+    client_balance: Sat
+    required_channel_confirmations: int
+    funding_confirms_within_blocks: int
+    channel_expiry_blocks: int
+    announce_channel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionTerms:
+    """What an LSPS7 order asks for (bLIP-57 §2), with the channel as it was at the order's creation (bLIP-57 §3)."""
+
+    short_channel_id: Scid
+    channel_id: ChannelId
+    channel_extension_expiry_blocks: int
+    original_order: OriginalOrder | None
+    extension_order_ids: tuple[OrderId, ...]
+    max_channel_extension_expiry_blocks: int
+    expiration_block: BlockHeight
+    """The lease's at creation; the tip then, when the lease had lapsed or was 0."""
+
+    @property
+    def new_channel_expiry_block(self) -> BlockHeight:
+        """A promise of "at least": other open orders on the channel add up."""
+        return self.expiration_block + self.channel_extension_expiry_blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Bolt11Option:
+    """The order's hold invoice (bLIP-51 §3.1). `cancelled`: the node confirmed that it is."""
+
+    payment_hash: bytes
+    invoice: str
+    expires_at: datetime
+    fee_total: Sat
+    order_total: Sat
+    cancelled: bool = False
+    cancelling: bool = False
+    """To be cancelled at the node: expired while the order lives, or paid beside another option."""
+    earliest_expiry: BlockHeight | None = None
+    """The lowest height at which an HTLC held for it times out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """The inputs an opening spends, chosen at tip `since`: the opening's identity (money rule 3)."""
+
+    inputs: tuple[Outpoint, ...]
+    sat_per_kw: int
+    since: BlockHeight
+
+
+@dataclass(frozen=True, slots=True)
+class FundedChannel:
+    """The channel of an LSPS1 order (bLIP-51 §4). `expires_at` as first published; a lease may move it later."""
+
+    funding_outpoint: Outpoint
+    funded_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    id: OrderId
+    lsp: NodeId
+    principal: NodeId
+    """The peer that ordered, authenticated by the transport."""
+    terms: ChannelTerms | ExtensionTerms
+    state: State
+    created_at: datetime
+    token: str = field(default="", repr=False)
+    counts_token_use: bool = False
+    bolt11: Bolt11Option | None = None
+    """None when the order is free."""
+    paid_by: PaymentMethod | None = None
+    give_up_at: datetime | None = None
+    funding: Funding | None = None
+    channel: FundedChannel | None = None
+    reason: str = ""
+    """Why it failed, waits, or is a loss; for the operator."""
+    closed_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def service(self) -> Service:
+        return Service.LSPS1 if isinstance(self.terms, ChannelTerms) else Service.LSPS7
+
+    @property
+    def is_free(self) -> bool:
+        return self.bolt11 is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Until when the LSP keeps a channel. It belongs to the channel id, so it outlives SCIDs and splices."""
+
+    channel_id: ChannelId
+    lsp: NodeId
+    peer: NodeId
+    expiration_block: BlockHeight
+    """Never decreases."""
+    provisional_from: BlockHeight | None = None
+    """The tip the expiration was counted from while the channel has no confirmation; None once it has one."""
+    expires_at: datetime | None = None
+    """LSPS1's channel.expires_at, only ever moved later; None when the lease began otherwise."""
+    original_order: OriginalOrder | None = None
+    extension_order_ids: tuple[OrderId, ...] = ()
+    """The newest ten, oldest first."""
+    ended: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One extension of a lease, a row with a unique order id: a settled payment has exactly one (money rule 2)."""
+
+    order_id: OrderId
+    channel_id: ChannelId
+    previous: BlockHeight
+    new: BlockHeight
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChange:
+    """How a commit changes the count of a token's uses; refused when reserved + consumed would exceed `uses`."""
+
+    code: str = field(repr=False)
+    reserved: int
+    consumed: int
+    uses: int | None = None
+    """The limit, given when a use is reserved."""

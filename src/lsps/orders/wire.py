@@ -1,0 +1,30 @@
+"""What a client is told of an order's state: the specification's words, derived from ours (bLIP-51 §2, §3.1)."""
+
+from __future__ import annotations
+
+from lsps.orders.model import Bolt11Option, Order, State
+from lsps.protocol.lsps1 import OrderState, PaymentState
+
+_ORDER_STATE = {
+    State.AWAITING_PAYMENT: OrderState.CREATED,
+    State.PAID: OrderState.CREATED,
+    State.FULFILLING: OrderState.CREATED,
+    State.FULFILLED: OrderState.COMPLETED,
+    State.COMPLETED: OrderState.COMPLETED,
+    State.UNPAID: OrderState.COMPLETED,
+    State.CLOSING: OrderState.CREATED,
+    State.FAILED: OrderState.FAILED,
+}
+
+
+def order_state(order: Order) -> OrderState:
+    return _ORDER_STATE[order.state]
+
+
+def bolt11_state(order: Order, option: Bolt11Option) -> PaymentState:
+    """REFUNDED only once the node confirmed that the invoice is cancelled (money rule 5)."""
+    if option.cancelled or order.state in (State.FAILED, State.UNPAID):
+        return PaymentState.REFUNDED
+    if order.paid_by is None:
+        return PaymentState.EXPECT_PAYMENT
+    return PaymentState.PAID if order.state is State.COMPLETED else PaymentState.HOLD
