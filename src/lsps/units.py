@@ -24,6 +24,13 @@ class InvalidUnit(LspsError, ValueError):
     """A text or number that is not a value of the unit; the text names the unit and the rule."""
 
 
+def _shown(value: object) -> str:
+    """For an error's text: short, and no failure of Python's for an int of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "one that large" if value > 0 else "one that low"
+    return f"{value!r:.40}"
+
+
 class Network(StrEnum):
     """The chain. The value is LND's and the command line's name for it."""
 
@@ -33,7 +40,7 @@ class Network(StrEnum):
     REGTEST = "regtest"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class _Uint64:
     """An unsigned 64-bit amount (bLIP-50, Monetary Amounts). Subclasses never mix."""
 
@@ -41,7 +48,7 @@ class _Uint64:
 
     def __post_init__(self) -> None:
         if type(self.value) is not int or not 0 <= self.value <= MAX_UINT64:
-            raise InvalidUnit(f"{type(self).__name__} must be an integer from 0 to 2^64-1, not {self.value!r:.40}")
+            raise InvalidUnit(f"{type(self).__name__} must be an integer from 0 to 2^64-1, not {_shown(self.value)}")
 
     def __int__(self) -> int:
         return self.value
@@ -51,6 +58,9 @@ class _Uint64:
 
     def __str__(self) -> str:
         return str(self.value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value})"
 
     def __add__(self, other: Self) -> Self:
         if type(other) is not type(self):
@@ -69,21 +79,17 @@ class _Uint64:
         return type(self)(self.value * factor)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class Sat(_Uint64):
     """An amount in satoshi."""
-
-    __str__ = _Uint64.__str__
 
     def to_msat(self) -> Msat:
         return Msat(self.value * 1000)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class Msat(_Uint64):
     """An amount in millisatoshi."""
-
-    __str__ = _Uint64.__str__
 
     def to_sat_ceil(self) -> Sat:
         """In whole satoshi, rounded up: fees round up to a whole sat."""
@@ -93,7 +99,7 @@ class Msat(_Uint64):
         return Sat(self.value // 1000)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class BlockHeight:
     """A height of the best chain. Adding an int of blocks gives a height; subtracting two heights gives blocks."""
 
@@ -101,13 +107,16 @@ class BlockHeight:
 
     def __post_init__(self) -> None:
         if type(self.value) is not int or not 0 <= self.value <= MAX_UINT32:
-            raise InvalidUnit(f"a block height must be an integer from 0 to 2^32-1, not {self.value!r:.40}")
+            raise InvalidUnit(f"a block height must be an integer from 0 to 2^32-1, not {_shown(self.value)}")
 
     def __int__(self) -> int:
         return self.value
 
     def __str__(self) -> str:
         return str(self.value)
+
+    def __repr__(self) -> str:
+        return f"BlockHeight({self.value})"
 
     def __add__(self, blocks: int) -> BlockHeight:
         if type(blocks) is not int:
@@ -122,7 +131,7 @@ class BlockHeight:
 _SCID = re.compile(r"(0|[1-9][0-9]{0,7})x(0|[1-9][0-9]{0,7})x(0|[1-9][0-9]{0,4})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class Scid:
     """A short channel id: block (24 bits), transaction (24 bits), output (16 bits). BOLT 7; bLIP-50 LSPS0.scid."""
 
@@ -155,12 +164,15 @@ class Scid:
     def __str__(self) -> str:
         return f"{self.block}x{self.transaction}x{self.output}"
 
+    def __repr__(self) -> str:
+        return f"Scid({str(self)!r})"
+
 
 _TXID = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _OUTPUT_INDEX = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class ChannelId:
     """A channel's BOLT 2 id, 64 hex digits: the same for the channel's whole life, through splices as well."""
 
@@ -173,8 +185,11 @@ class ChannelId:
     def __str__(self) -> str:
         return self.hex
 
+    def __repr__(self) -> str:
+        return f"ChannelId({self.hex!r})"
 
-@dataclass(frozen=True, slots=True, order=True)
+
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class Outpoint:
     """A transaction's output: `txid` in the order block explorers show, lowercase. bLIP-50 LSPS0.outpoint."""
 
@@ -205,11 +220,14 @@ class Outpoint:
     def __str__(self) -> str:
         return f"{self.txid}:{self.index}"
 
+    def __repr__(self) -> str:
+        return f"Outpoint({str(self)!r})"
+
 
 _NODE_ID = re.compile(r"0[23][0-9a-f]{64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class NodeId:
     """A node's compressed public key, 66 lowercase hex digits. That it is on the curve, lightning.keys checks."""
 
@@ -229,3 +247,6 @@ class NodeId:
 
     def __str__(self) -> str:
         return self.hex
+
+    def __repr__(self) -> str:
+        return f"NodeId({self.hex!r})"
