@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lsps.orders.model import Bolt11Option, Order, State
-from lsps.protocol.lsps1 import OrderState, PaymentState
+from lsps.protocol.payment import OrderState, PaymentState
 
 _ORDER_STATE = {
     State.AWAITING_PAYMENT: OrderState.CREATED,

@@ -1,0 +1,74 @@
+"""What the client remembers: every order it asked for and every payment it began, so that nothing is paid twice.
+
+An entry is written before create_order is sent and again before anything is paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from lsps.units import NodeId, OrderId
+
+
+class EntryState(Enum):
+    """How far an order of ours is known to have come."""
+
+    ASKED = "asked"
+    """create_order was sent; without an order id its reply was lost: unknown, unpaid, expires."""
+    ORDERED = "ordered"
+    """The LSP replied; nothing was paid."""
+    PAYING = "paying"
+    """From just before the payment was sent to the LSP's final state."""
+    COMPLETED = "completed"
+    NOT_DELIVERED = "not delivered"
+    """The LSP says COMPLETED and our own node, or its list, says otherwise."""
+    FAILED = "failed"
+    """The LSP's final word, or the payment failed or was given back."""
+    ABANDONED = "abandoned"
+    """Refused by us before paying, or the payer declined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One order. (node, lsp, method, parameters) makes two orders the same wish; `parameters` is canonical JSON.
+
+    `number` is the journal's own, 0 for a new entry. `order`: the LSP's newest reply as JSON, empty before the first.
+    """
+
+    number: int = 0
+    node: NodeId
+    lsp: NodeId
+    lsp_address: str = ""
+    method: str
+    parameters: str
+    state: EntryState
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+    """When the order can no longer be paid, as far as we know."""
+    order_id: OrderId | None = None
+    order: bytes = b""
+    payment_hash: bytes | None = None
+    note: str = ""
+
+
+class Journal(Protocol):
+    """Durable before each call returns. Several processes may use one journal."""
+
+    async def add(self, entry: Entry) -> Entry:
+        """Store a new entry; returned with its number."""
+        ...
+
+    async def update(self, entry: Entry) -> None: ...
+
+    async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
+        """Entries of the same wish that are ORDERED or PAYING, or ASKED without a reply; the newest first."""
+        ...
+
+    async def newest(self, limit: int) -> Sequence[Entry]: ...
+
+    async def close(self) -> None: ...
