@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NewType
 
 from msgspec import Meta
 
+from lsps.lightning.keys import check_node_id
 from lsps.units import MAX_UINT32, MAX_UINT64, BlockHeight, InvalidUnit, Msat, NodeId, Outpoint, Sat, Scid
 
 Uint16 = Annotated[int, Meta(ge=0, le=2**16 - 1)]
@@ -52,7 +53,9 @@ def read_outpoint(value: object) -> Outpoint:
 
 
 def read_node_id(value: object) -> NodeId:
-    return NodeId.parse(_text(value))
+    node_id = NodeId.parse(_text(value))
+    check_node_id(node_id)  # bLIP-50 LSPS0.pubkey: readers SHOULD see that the point is on the curve
+    return node_id
 
 
 def read_height(value: object) -> BlockHeight:

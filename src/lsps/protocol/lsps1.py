@@ -45,6 +45,8 @@ class Options(Message, frozen=True, kw_only=True):
 class CreateOrderParams(Message, frozen=True, kw_only=True):
     """bLIP-51 §2, the request. Token and refund address are None when absent, null or empty."""
 
+    secret: ClassVar[frozenset[str]] = frozenset({"token"})
+
     lsp_balance_sat: JsonSat
     client_balance_sat: JsonSat
     required_channel_confirmations: Uint16
@@ -72,6 +74,7 @@ class Channel(Message, frozen=True, kw_only=True):
 class ChannelOrder(Message, frozen=True, kw_only=True):
     """An order for a channel: the result of create_order and get_order (bLIP-51 §2)."""
 
+    secret: ClassVar[frozenset[str]] = frozenset({"token"})
     written_as_null: ClassVar[frozenset[str]] = frozenset({"channel"})
 
     order_id: OrderId

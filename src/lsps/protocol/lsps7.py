@@ -65,6 +65,8 @@ class ExtendableChannels(Message, frozen=True, kw_only=True):
 class CreateOrderParams(Message, frozen=True, kw_only=True):
     """bLIP-57 §2, the request. Token and refund address are None when absent, null or empty."""
 
+    secret: ClassVar[frozenset[str]] = frozenset({"token"})
+
     short_channel_id: JsonScid
     channel_extension_expiry_blocks: Uint32
     token: OptionalText = None
@@ -79,6 +81,8 @@ class GetOrderParams(Message, frozen=True, kw_only=True):
 
 class ExtensionOrder(Message, frozen=True, kw_only=True):
     """An order for an extension: the result of create_order and get_order (bLIP-57 §2)."""
+
+    secret: ClassVar[frozenset[str]] = frozenset({"token"})
 
     order_id: OrderId
     channel_extension_expiry_blocks: Uint32

@@ -11,6 +11,7 @@ import msgspec
 
 from lsps.errors import LspsError
 from lsps.protocol.fields import dec_hook, write_datetime
+from lsps.protocol.sanitize import sanitize
 from lsps.units import BlockHeight, Msat, NodeId, Outpoint, Sat, Scid
 
 M = TypeVar("M", bound="Message")
@@ -21,8 +22,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     written_as_null: ClassVar[frozenset[str]] = frozenset()
     """Keys that are `null`, not absent, when None."""
+    secret: ClassVar[frozenset[str]] = frozenset()
+    """Fields that no repr shows."""
     not_written: ClassVar[frozenset[str]] = frozenset()
     """Fields that are ours alone: neither part of the JSON object nor ever read from it."""
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={'…' if name in self.secret else repr(getattr(self, name))}" for name in self.__struct_fields__
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class WrongShape(LspsError):
@@ -85,4 +94,5 @@ def wrong_shape(error: Exception) -> WrongShape:
     path = path.removeprefix("$").replace("[", ".").replace("]", "").removeprefix(".")
     if match := _MISSING.fullmatch(rule):
         return WrongShape(f"{path}.{match[1]}" if path else match[1], "required, but missing")
-    return WrongShape(path, rule[:200].replace("`", ""))
+    # The rule may quote the peer (a value outside an enum).
+    return WrongShape(path, sanitize(rule.replace("`", ""), limit=200))
