@@ -93,8 +93,9 @@ def is_low_s(signature: bytes) -> bool:
 def recover(signature: bytes, digest: bytes) -> NodeId:
     """The key that made a recoverable signature, of high or low S. Raises InvalidSignature."""
     _checked_length(signature, 65)
+    _checked_digest(digest)
     try:
-        return _node_id(PublicKey.from_signature_and_message(signature, _checked_digest(digest), hasher=None))
+        return _node_id(PublicKey.from_signature_and_message(signature, digest, hasher=None))
     except ValueError:
         raise InvalidSignature("no key can have made this signature") from None
 
