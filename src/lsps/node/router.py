@@ -13,6 +13,7 @@ from typing import Protocol
 from lsps import logs
 from lsps.node.contract import Message, Messages, Resumed
 from lsps.protocol import jsonrpc
+from lsps.protocol.errors import PARSE_ERROR
 from lsps.protocol.jsonrpc import BadMessageFormat, ErrorResponse, Notification, Request, Response
 from lsps.units import NodeId
 
@@ -94,7 +95,7 @@ class Router:
 
     def _route_reply(self, peer: NodeId, reply: Response | ErrorResponse, sessions: tuple[ReplyReceiver, ...]) -> None:
         if isinstance(reply, ErrorResponse) and reply.id is None:
-            if self._service is not None and reply.error.code == jsonrpc.PARSE_ERROR:
+            if self._service is not None and reply.error.code == PARSE_ERROR:
                 self._service.on_reply_not_understood(peer)
         elif any(session.on_reply(reply) for session in sessions):
             return

@@ -125,8 +125,8 @@ class OrderStore(Protocol):
         """Orders whose due height (`pending.due_height`) is at or below the tip."""
         ...
 
-    async def next_due(self) -> datetime | None:
-        """The earliest due time of any effect or order."""
+    async def next_due(self, after: datetime) -> datetime | None:
+        """The earliest due time, later than `after`, of any effect or order."""
         ...
 
     async def watched_orders(self, after: OrderId | None, limit: int) -> Sequence[Order]:

@@ -1,0 +1,78 @@
+"""Carrying out an order's effects at the node. Each gives the event that tells its outcome, or is put off.
+
+Every call here may have been made before, by a process that died: the node contract makes a repeat harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsps.failpoints import Failpoint
+from lsps.node.contract import ChannelState, InvoiceAlreadySettled, InvoiceNotHeld, Invoices
+from lsps.orders.events import ChannelChecked, ChannelStanding, Event, InvoiceCancelled, InvoiceSettled
+from lsps.orders.model import ExtensionTerms, Order
+from lsps.orders.pending import EffectName
+from lsps.service.channels import ChannelMirror
+from lsps.service.opening import Opening
+from lsps.service.preimages import Preimages
+from lsps.service.putoff import PutOff
+from lsps.store.orders import DueEffect
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    invoices: Invoices
+    mirror: ChannelMirror
+    opening: Opening | None
+    """None when LSPS1 is not offered: orders from a time when it was then wait, and are given back."""
+    preimages: Preimages
+    failpoint: Failpoint
+
+    async def carry_out(self, order: Order, effect: DueEffect) -> Event | PutOff:
+        """Raises NodeError when the node did not do it, or may not have."""
+        match effect.name:
+            case EffectName.CHECK_CHANNEL:
+                return self._check_channel(order)
+            case EffectName.SETTLE_INVOICE:
+                return await self._settle(order)
+            case EffectName.CANCEL_INVOICE:
+                return await self._cancel(order)
+            case EffectName.CHOOSE_INPUTS if self.opening is not None:
+                return await self.opening.choose_inputs(order)
+            case EffectName.OPEN_CHANNEL if self.opening is not None:
+                return await self.opening.open_channel(order, effect)
+        return PutOff("LSPS1 is not offered any more")
+
+    def _check_channel(self, order: Order) -> Event | PutOff:
+        channel = standing(self.mirror, order)
+        if channel is ChannelStanding.UNKNOWN:
+            return PutOff("the channel list is being read")
+        return ChannelChecked(channel)
+
+    async def _settle(self, order: Order) -> Event:
+        self.failpoint("settle.before")
+        try:
+            await self.invoices.settle(self.preimages.preimage(order.id))
+        except InvoiceNotHeld:
+            return InvoiceCancelled()
+        self.failpoint("settle.after")
+        return InvoiceSettled()
+
+    async def _cancel(self, order: Order) -> Event:
+        self.failpoint("cancel.before")
+        try:
+            await self.invoices.cancel(self.preimages.payment_hash(order.id))
+        except InvoiceAlreadySettled:
+            return InvoiceSettled()
+        self.failpoint("cancel.after")
+        return InvoiceCancelled()
+
+
+def standing(mirror: ChannelMirror, order: Order) -> ChannelStanding:
+    """What the mirror says now about the channel of an LSPS7 order."""
+    if not isinstance(order.terms, ExtensionTerms) or not mirror.ready.is_set():
+        return ChannelStanding.UNKNOWN
+    channel = mirror.get(order.terms.channel_id)
+    if channel is None or channel.state is not ChannelState.OPEN or channel.peer != order.principal:
+        return ChannelStanding.GONE
+    return ChannelStanding.GOOD

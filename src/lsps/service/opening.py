@@ -1,0 +1,145 @@
+"""Opening the channel of an LSPS1 order, at most once (bLIP-51 §4.1, money rule 3).
+
+The inputs are the opening's identity: they are chosen and recorded before the node is asked, every repeat names the same
+ones, and an unknown outcome is settled by their fate before anything else is tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from lsps import logs
+from lsps.failpoints import Failpoint
+from lsps.node.contract import (
+    Channels,
+    Messages,
+    NodeError,
+    NodeUnreachable,
+    NotOpened,
+    Opened,
+    OpenRequest,
+    PeerNotConnected,
+    Utxo,
+    Wallet,
+)
+from lsps.orders.events import ChannelOpened, Event, InputsChosen, OpenFailed
+from lsps.orders.model import ChannelTerms, Funding, Order
+from lsps.service.offer import ChannelOffer
+from lsps.service.putoff import PutOff
+from lsps.store.orders import DueEffect, OrderStore
+from lsps.units import Outpoint, Sat
+
+_log = logging.getLogger("lsps.service")
+
+OPEN_SECONDS = 60.0
+"""A negotiation that takes longer is left to its fate."""
+INPUT_WEIGHT = 272
+"""A P2WPKH input; a Taproot one is lighter."""
+OTHER_WEIGHT = 560
+"""Everything else of a funding transaction: overhead, the channel's output, change."""
+WEIGHT_PER_VBYTE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    messages: Messages
+    channels: Channels
+    wallet: Wallet
+    store: OrderStore
+    offer: ChannelOffer
+    failpoint: Failpoint
+
+    async def feerate(self, terms: ChannelTerms) -> int | None:
+        """Satoshi per 1000 weight to confirm in time (bLIP-51 §4.1); None when that is more than the operator pays."""
+        sat_per_kw = await self.wallet.feerate(terms.funding_confirms_within_blocks)
+        return sat_per_kw if sat_per_kw <= self.offer.max_open_sat_per_vbyte * 1000 // WEIGHT_PER_VBYTE else None
+
+    async def inputs_for(self, terms: ChannelTerms, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
+        """Free wallet outputs that fund the channel and leave the reserve; None when there are not enough."""
+        taken = await self.store.reserved_inputs()
+        free = [utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken]
+        return choose(free, capacity(terms), self.offer.reserve, sat_per_kw)
+
+    async def choose_inputs(self, order: Order) -> Event | PutOff:
+        terms = _terms(order)
+        # bLIP-51 §4.1: LSP MUST wait for a peer connection before attempting a channel open.
+        try:
+            await self.messages.connect(order.principal)
+        except PeerNotConnected:
+            return PutOff("the peer is not connected")
+        sat_per_kw = await self.feerate(terms)
+        if sat_per_kw is None:
+            return PutOff("the on-chain feerate is above max_open_sat_per_vbyte")
+        inputs = await self.inputs_for(terms, sat_per_kw)
+        if inputs is None:
+            return PutOff("the wallet has not enough confirmed funds above the reserve")
+        return InputsChosen(inputs, sat_per_kw)
+
+    async def open_channel(self, order: Order, effect: DueEffect) -> Event | PutOff:
+        terms, funding = _terms(order), _funding(order)
+        refusal = ""
+        if effect.attempt == 0:
+            self.failpoint("open.before")
+            try:
+                async with asyncio.timeout(OPEN_SECONDS):
+                    outpoint = await self.channels.open(_request(order, terms, funding))
+            except (NodeError, TimeoutError) as error:
+                refusal = str(error) or "the opening took too long"
+                logs.event(_log, logging.WARNING, "open_not_confirmed", order_id=order.id, reason=refusal)
+                if isinstance(error, NodeUnreachable):
+                    raise
+            else:
+                self.failpoint("open.after")
+                return ChannelOpened(outpoint)
+        fate = await self.channels.fate(order.principal, funding.inputs, funding.since)
+        if isinstance(fate, Opened):
+            return ChannelOpened(fate.funding)
+        if isinstance(fate, NotOpened):
+            return OpenFailed(f"the channel could not be opened: {refusal or fate.reason}")
+        return PutOff("the opening is undecided")
+
+
+def capacity(terms: ChannelTerms) -> Sat:
+    """bLIP-51 §4.1: at least lsp_balance_sat + client_balance_sat; we open exactly that."""
+    return terms.lsp_balance + terms.client_balance
+
+
+def choose(free: list[Utxo], wanted: Sat, reserve: Sat, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
+    """The largest outputs first, so that inputs are few: enough for `wanted` and the fee, leaving `reserve` in all."""
+    total = sum(int(utxo.amount) for utxo in free)
+    chosen: list[Outpoint] = []
+    amount = 0
+    for utxo in sorted(free, key=lambda utxo: (-int(utxo.amount), utxo.outpoint)):
+        chosen.append(utxo.outpoint)
+        amount += int(utxo.amount)
+        fee = -(-sat_per_kw * (OTHER_WEIGHT + INPUT_WEIGHT * len(chosen)) // 1000)
+        if amount >= int(wanted) + fee:
+            return tuple(chosen) if total - int(wanted) - fee >= int(reserve) else None
+    return None
+
+
+def _request(order: Order, terms: ChannelTerms, funding: Funding) -> OpenRequest:
+    return OpenRequest(
+        peer=order.principal,
+        capacity=capacity(terms),
+        push=terms.client_balance,
+        private=not terms.announce_channel,
+        zero_conf=terms.required_channel_confirmations == 0,
+        inputs=funding.inputs,
+        sat_per_kw=funding.sat_per_kw,
+        memo=f"LSPS1 order {order.id}",
+    )
+
+
+def _terms(order: Order) -> ChannelTerms:
+    if not isinstance(order.terms, ChannelTerms):
+        raise TypeError(f"order {order.id} asks for no channel")
+    return order.terms
+
+
+def _funding(order: Order) -> Funding:
+    if order.funding is None:
+        raise TypeError(f"order {order.id} has no inputs")
+    return order.funding
