@@ -1,0 +1,178 @@
+"""The simulated world: a chain, nodes, and the connections that carry their messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from random import Random
+
+from lsps.clock import Clock
+from lsps.lightning.keys import SecretKey
+from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline, Refused
+from lsps.node.simulated.chain import Block, Chain, Output, Transaction
+from lsps.node.simulated.channels import ChannelGraph
+from lsps.node.simulated.faults import Faults
+from lsps.node.simulated.lightning_node import LightningNode, Policy
+from lsps.node.simulated.timers import Timers
+from lsps.units import BlockHeight, Network, NodeId, Outpoint, Sat
+
+MAX_PAYLOAD = 65_533
+"""BOLT 8 carries 65,535 bytes, of which BOLT 1 takes two for the type."""
+
+
+START = BlockHeight(600)
+"""Of the chain. Regtest has segwit by then."""
+
+
+class _Connection:
+    """What each side sent arrives later, in the order in which it was sent; what is on its way is lost with it."""
+
+    def __init__(self, one: LightningNode, other: LightningNode) -> None:
+        self._to = {one.node_id: other, other.node_id: one}
+        self._sent: dict[NodeId, deque[bytes]] = {one.node_id: deque(), other.node_id: deque()}
+
+    def send(self, sender: NodeId, payload: bytes) -> None:
+        self._sent[sender].append(payload)
+        asyncio.get_running_loop().call_soon(self._deliver, sender)
+
+    def close(self) -> None:
+        for sent in self._sent.values():
+            sent.clear()
+
+    def _deliver(self, sender: NodeId) -> None:
+        if self._sent[sender]:
+            self._to[sender].messages_feed.publish(Message(sender, self._sent[sender].popleft()))
+
+
+class World:
+    """Everything there is. It moves by the clock, by `chain.mine`, and by what its nodes are asked to do.
+
+    A hop of a payment by a direct channel is free; each forwarding node takes what its Policy says.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        random: Random,
+        *,
+        network: Network = Network.REGTEST,
+        height: BlockHeight = START,
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.network = network
+        self.chain = Chain(random, height)
+        self.timers = Timers(clock)
+        self.faults = Faults()
+        self.nodes: dict[NodeId, LightningNode] = {}
+        self.graph = ChannelGraph(self)
+        self._connections: dict[tuple[NodeId, NodeId], _Connection] = {}
+        self._on_connect: dict[tuple[NodeId, NodeId], list[Callable[[], None]]] = {}
+        self.chain.on_block(self._pay_wallets)
+        self.chain.on_block(self.graph.confirm)
+        self.chain.on_block(self._tell_height)
+
+    def add_node(self, alias: str, policy: Policy | None = None) -> LightningNode:
+        """A new running node with a key of its own and nothing else."""
+        key = SecretKey(self.random.randbytes(32))
+        address = f"127.0.0.1:{9735 + len(self.nodes)}"
+        node = LightningNode(self, key, alias, address, policy or Policy())
+        self.nodes[node.node_id] = node
+        return node
+
+    def mine(self, blocks: int = 1) -> None:
+        self.chain.mine(blocks)
+
+    def fund(self, node_id: NodeId, amount: Sat, outputs: int = 1) -> None:
+        """Send so many outputs of this amount to a node's wallet; they count when a block is mined."""
+        paid = tuple(Output(amount, node_id) for _ in range(outputs))
+        self.chain.broadcast(self.chain.new_transaction((), paid))
+
+    def take_funds(self, node_id: NodeId) -> None:
+        """Empty a node's wallet: another program that shares it spent everything that is not locked."""
+        node = self.nodes[node_id]
+        taken = tuple(coin for coin in node.coins if not node.openings.is_locked(coin))
+        for coin in taken:
+            self.spend(node, (coin,), (Output(node.coins[coin], None),))
+
+    def spend(self, node: LightningNode, inputs: tuple[Outpoint, ...], outputs: tuple[Output, ...]) -> Transaction:
+        """Broadcast a transaction of a node's wallet."""
+        transaction = self.chain.new_transaction(inputs, outputs)
+        self.chain.broadcast(transaction)
+        for spent in inputs:
+            del node.coins[spent]
+        return transaction
+
+    def connect(self, one: NodeId, other: NodeId) -> None:
+        """Connect two running nodes. Raises PeerNotConnected."""
+        if self.connected(one, other):
+            return
+        for node_id in (one, other):
+            if not self.nodes[node_id].running:
+                raise PeerNotConnected(f"{self.nodes[node_id].address} does not answer: the node is stopped")
+        self.nodes[one].known_addresses[other] = self.nodes[other].address
+        self.nodes[other].known_addresses[one] = self.nodes[one].address
+        key = _pair(one, other)
+        self._connections[key] = _Connection(self.nodes[one], self.nodes[other])
+        self.nodes[one].peers_feed.publish(PeerOnline(other))
+        self.nodes[other].peers_feed.publish(PeerOnline(one))
+        for action in self._on_connect.pop(key, ()):
+            action()
+
+    def disconnect(self, one: NodeId, other: NodeId) -> None:
+        """Cut a connection; messages on their way are lost. Nothing reconnects it but `connect`, or a restart."""
+        connection = self._connections.pop(_pair(one, other), None)
+        if connection is not None:
+            connection.close()
+            self.nodes[one].peers_feed.publish(PeerOffline(other))
+            self.nodes[other].peers_feed.publish(PeerOffline(one))
+
+    def disconnect_all(self, node_id: NodeId) -> None:
+        for one, other in list(self._connections):
+            if node_id in (one, other):
+                self.disconnect(one, other)
+
+    def connected(self, one: NodeId, other: NodeId) -> bool:
+        return _pair(one, other) in self._connections
+
+    def when_connected(self, pairs: Iterable[tuple[NodeId, NodeId]], action: Callable[[], None]) -> None:
+        """Act as soon as all these pairs are connected at once, now or later."""
+        pairs = tuple(pairs)
+        for one, other in pairs:
+            if not self.connected(one, other):
+                waiting = self._on_connect.setdefault(_pair(one, other), [])
+                waiting.append(lambda: self.when_connected(pairs, action))
+                return
+        action()
+
+    def send(self, sender: NodeId, receiver: NodeId, payload: bytes) -> None:
+        """Raises PeerNotConnected, and Refused for more than 65,533 bytes."""
+        if len(payload) > MAX_PAYLOAD:
+            raise Refused(f"a message carries at most {MAX_PAYLOAD} bytes (BOLT 1, BOLT 8), not {len(payload)}")
+        connection = self._connections.get(_pair(sender, receiver))
+        if connection is None:
+            raise PeerNotConnected(f"{receiver} is not connected; connect to it first")
+        connection.send(sender, payload)
+
+    def close(self) -> None:
+        """Stop every node and timer."""
+        for node in self.nodes.values():
+            node.stop()
+        self.timers.close()
+
+    def _pay_wallets(self, block: Block) -> None:
+        for transaction in block.transactions:
+            for index, output in enumerate(transaction.outputs):
+                if output.owner is not None:
+                    self.nodes[output.owner].coins[transaction.outpoint(index)] = output.amount
+
+    def _tell_height(self, block: Block) -> None:
+        for node in self.nodes.values():
+            if node.running:
+                node.invoices.cancel_due(block.height)
+            node.tips_feed.publish(block.height)
+
+
+def _pair(one: NodeId, other: NodeId) -> tuple[NodeId, NodeId]:
+    return (one, other) if one < other else (other, one)
