@@ -1,0 +1,82 @@
+"""The methods of LND that lsps calls, as data: where each is on the wire, and what goes in and comes out.
+
+A macaroon permission for one method is its path with `uri:` before it (permissions.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message as ProtobufMessage
+
+from lsps.node.lnd import lnd_pb2 as pb
+
+RequestT = TypeVar("RequestT", bound=ProtobufMessage)
+ReplyT = TypeVar("ReplyT", bound=ProtobufMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[RequestT, ReplyT]):
+    """`path` is /package.Service/Method."""
+
+    path: str
+    request: type[RequestT]
+    reply: type[ReplyT]
+
+
+class Unary(Method[RequestT, ReplyT]):
+    """One request, one reply."""
+
+
+class ServerStream(Method[RequestT, ReplyT]):
+    """One request, many replies."""
+
+
+class BidirectionalStream(Method[RequestT, ReplyT]):
+    """Many of both. The node sends ReplyT, and we answer with RequestT."""
+
+
+GET_INFO = Unary("/lnrpc.Lightning/GetInfo", pb.GetInfoRequest, pb.GetInfoResponse)
+GET_NODE_INFO = Unary("/lnrpc.Lightning/GetNodeInfo", pb.NodeInfoRequest, pb.NodeInfo)
+SIGN_MESSAGE = Unary("/lnrpc.Lightning/SignMessage", pb.SignMessageRequest, pb.SignMessageResponse)
+BLOCKS = ServerStream("/chainrpc.ChainNotifier/RegisterBlockEpochNtfn", pb.BlockEpoch, pb.BlockEpoch)
+
+LIST_PEERS = Unary("/lnrpc.Lightning/ListPeers", pb.ListPeersRequest, pb.ListPeersResponse)
+CONNECT_PEER = Unary("/lnrpc.Lightning/ConnectPeer", pb.ConnectPeerRequest, pb.ConnectPeerResponse)
+DISCONNECT_PEER = Unary("/lnrpc.Lightning/DisconnectPeer", pb.DisconnectPeerRequest, pb.DisconnectPeerResponse)
+PEER_EVENTS = ServerStream("/lnrpc.Lightning/SubscribePeerEvents", pb.PeerEventSubscription, pb.PeerEvent)
+SEND_CUSTOM_MESSAGE = Unary(
+    "/lnrpc.Lightning/SendCustomMessage", pb.SendCustomMessageRequest, pb.SendCustomMessageResponse
+)
+CUSTOM_MESSAGES = ServerStream(
+    "/lnrpc.Lightning/SubscribeCustomMessages", pb.SubscribeCustomMessagesRequest, pb.CustomMessage
+)
+
+LIST_CHANNELS = Unary("/lnrpc.Lightning/ListChannels", pb.ListChannelsRequest, pb.ListChannelsResponse)
+PENDING_CHANNELS = Unary("/lnrpc.Lightning/PendingChannels", pb.PendingChannelsRequest, pb.PendingChannelsResponse)
+CLOSED_CHANNELS = Unary("/lnrpc.Lightning/ClosedChannels", pb.ClosedChannelsRequest, pb.ClosedChannelsResponse)
+CHANNEL_EVENTS = ServerStream(
+    "/lnrpc.Lightning/SubscribeChannelEvents", pb.ChannelEventSubscription, pb.ChannelEventUpdate
+)
+OPEN_CHANNEL = ServerStream("/lnrpc.Lightning/OpenChannel", pb.OpenChannelRequest, pb.OpenStatusUpdate)
+CHANNEL_ACCEPTOR = BidirectionalStream(
+    "/lnrpc.Lightning/ChannelAcceptor", pb.ChannelAcceptResponse, pb.ChannelAcceptRequest
+)
+
+LIST_UNSPENT = Unary("/walletrpc.WalletKit/ListUnspent", pb.ListUnspentRequest, pb.ListUnspentResponse)
+ESTIMATE_FEE = Unary("/walletrpc.WalletKit/EstimateFee", pb.EstimateFeeRequest, pb.EstimateFeeResponse)
+GET_TRANSACTION = Unary("/walletrpc.WalletKit/GetTransaction", pb.GetTransactionRequest, pb.Transaction)
+GET_TRANSACTIONS = Unary("/lnrpc.Lightning/GetTransactions", pb.GetTransactionsRequest, pb.TransactionDetails)
+
+ADD_HOLD_INVOICE = Unary("/invoicesrpc.Invoices/AddHoldInvoice", pb.AddHoldInvoiceRequest, pb.AddHoldInvoiceResp)
+SETTLE_INVOICE = Unary("/invoicesrpc.Invoices/SettleInvoice", pb.SettleInvoiceMsg, pb.SettleInvoiceResp)
+CANCEL_INVOICE = Unary("/invoicesrpc.Invoices/CancelInvoice", pb.CancelInvoiceMsg, pb.CancelInvoiceResp)
+LOOKUP_INVOICE = Unary("/invoicesrpc.Invoices/LookupInvoiceV2", pb.LookupInvoiceMsg, pb.Invoice)
+SINGLE_INVOICE = ServerStream(
+    "/invoicesrpc.Invoices/SubscribeSingleInvoice", pb.SubscribeSingleInvoiceRequest, pb.Invoice
+)
+
+DECODE_PAY_REQ = Unary("/lnrpc.Lightning/DecodePayReq", pb.PayReqString, pb.PayReq)
+SEND_PAYMENT = ServerStream("/routerrpc.Router/SendPaymentV2", pb.SendPaymentRequest, pb.Payment)
+TRACK_PAYMENT = ServerStream("/routerrpc.Router/TrackPaymentV2", pb.TrackPaymentRequest, pb.Payment)
