@@ -24,10 +24,6 @@ MAX_UNRECOGNIZED_NAMES = 32
 MAX_UNRECOGNIZED_NAME_LENGTH = 64
 
 
-class BadMessageFormat(LspsError):
-    """The payload is not one JSON-RPC object (bLIP-50, Message Payload Format). The text names the check."""
-
-
 class InvalidResult(LspsError):
     """A result breaks its method's shape.
 

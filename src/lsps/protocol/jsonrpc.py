@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from lsps.protocol.errors import BadMessageFormat, RpcError
+from lsps.errors import LspsError
+from lsps.protocol.errors import RpcError
 from lsps.protocol.message import Message, to_json
 
 MESSAGE_TYPE = 37913
@@ -19,6 +20,10 @@ MAX_ID_BYTES = 256
 RequestId: TypeAlias = str | int
 ErrorShape: TypeAlias = Literal["spec", "ldk"]
 """`error.data` as the object that the bLIPs ask for, or as the string that LDK needs to read the message at all."""
+
+
+class BadMessageFormat(LspsError):
+    """The payload is not one JSON-RPC object (bLIP-50, Message Payload Format). The text names the check."""
 
 
 class Request(msgspec.Struct, frozen=True):

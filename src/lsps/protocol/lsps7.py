@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import msgspec
@@ -60,6 +61,9 @@ class ExtendableChannels(Message, frozen=True, kw_only=True):
 
     extendable_channels: tuple[ExtendableChannel, ...]
     rejected: tuple[RejectedChannel, ...] = ()
+
+    def __iter__(self) -> Iterator[ExtendableChannel]:
+        return iter(self.extendable_channels)
 
 
 class CreateOrderParams(Message, frozen=True, kw_only=True):

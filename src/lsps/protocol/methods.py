@@ -13,21 +13,26 @@ from lsps.protocol.message import Message, WrongShape, read
 
 P = TypeVar("P", bound=Message)
 R = TypeVar("R", bound=Message)
+P_co = TypeVar("P_co", bound=Message, covariant=True)
+R_co = TypeVar("R_co", bound=Message, covariant=True)
 
 TOLERATED_PARAMS = frozenset({"client_info"})
 """Parameters that no bLIP has, but a popular wallet adds to create_order: ignored, instead of refused."""
 
 
 @dataclass(frozen=True, slots=True)
-class Method(Generic[P, R]):
-    """`errors` are the codes that the bLIP lists for it; `read_result` replaces the plain reading of its result."""
+class Method(Generic[P_co, R_co]):
+    """`errors` are the codes that the bLIP lists for it; `read_result` replaces the plain reading of its result.
+
+    Any row is a `Method[Message, Message]`, for tables of them.
+    """
 
     name: str
-    params: type[P]
-    result: type[R]
+    params: type[P_co]
+    result: type[R_co]
     errors: tuple[int, ...]
     idempotent: bool
-    read_result: Callable[[msgspec.Raw | bytes], R] | None = None
+    read_result: Callable[[msgspec.Raw | bytes], R_co] | None = None
 
 
 class NoParams(Message, frozen=True, kw_only=True):

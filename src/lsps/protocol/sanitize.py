@@ -7,9 +7,9 @@ import unicodedata
 
 MAX_TEXT_LENGTH = 500
 
-# CSI sequences and strings (OSC, DCS …) whole, so that their parameters do not stay behind as text.
+# CSI sequences and ended strings (OSC, DCS …) whole, so that their parameters do not stay behind as text.
 _ESCAPE_SEQUENCE = re.compile(
-    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90-\x9f]*(?:\x07|\x1b\\\\|\x9c)"
 )
 # Control, format (bidi controls, zero width), surrogate, private use, unassigned, line and paragraph separators.
 _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
