@@ -48,8 +48,8 @@ def test_an_old_go_is_refused(tmp_path: Path, script: str) -> None:
         binaries()
 
 
-def test_a_failed_build_leaves_nothing_that_looks_built(cache: Path, tmp_path: Path) -> None:
-    """After a build that failed halfway the cache holds no program, and the next call builds again."""
+def test_an_unfinished_build_is_not_taken_for_a_finished_one(cache: Path, tmp_path: Path) -> None:
+    """After a build that failed halfway the cache holds no program; then, or when one was removed, it builds again."""
     # Go writes one program, then fails; at the second call it writes all of them.
     fake_go(
         tmp_path / "go",
@@ -68,3 +68,5 @@ def test_a_failed_build_leaves_nothing_that_looks_built(cache: Path, tmp_path: P
     built = binaries()
     assert sorted(path.name for path in built.iterdir()) == sorted(PROGRAMS)
     assert built.parent == cache
+    (built / "lncli").unlink()
+    assert sorted(path.name for path in binaries().iterdir()) == sorted(PROGRAMS)

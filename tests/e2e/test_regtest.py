@@ -141,8 +141,10 @@ async def test_no_program_outlives_a_killed_test_run(tmp_path: Path) -> None:
         import sys, time
         from pathlib import Path
         from interop.lnd.process import Process
-        process = Process("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], log=Path(sys.argv[1]))
+        process = Process("sleeper", ["/bin/sh", "-c", "echo up; exec sleep 600"], log=Path(sys.argv[1]))
         process.start()
+        while not process.tail().startswith("up"):
+            time.sleep(0.01)
         print(process.pid, flush=True)
         time.sleep(600)
     """)
