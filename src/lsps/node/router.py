@@ -7,6 +7,7 @@ meant for `lsps leases` on the same node, and answering those would start an end
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Protocol
 
@@ -53,6 +54,7 @@ class Router:
         self._messages = messages
         self._service: RequestReceiver | None = None
         self._sessions: dict[NodeId, list[ReplyReceiver]] = {}
+        self._listening = asyncio.Event()
 
     def serve(self, service: RequestReceiver | None) -> None:
         self._service = service
@@ -69,8 +71,14 @@ class Router:
 
     async def run(self) -> None:
         async for received in self._messages.received():
-            if not isinstance(received, Resumed):
+            if isinstance(received, Resumed):
+                self._listening.set()
+            else:
                 self.route(received)
+
+    async def listening(self) -> None:
+        """Return once the stream is up: a reply to a request sent before could be lost."""
+        await self._listening.wait()
 
     def route(self, message: Message) -> None:
         peer = message.peer

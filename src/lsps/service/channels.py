@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from lsps import logs
 from lsps.clock import Clock
 from lsps.node.contract import Channel, ChannelGone, Channels, ChannelState, NodeError, Resumed
+from lsps.orders.events import ChannelStanding
+from lsps.orders.model import ExtensionTerms, Order
 from lsps.units import ChannelId, NodeId, Scid
 
 _log = logging.getLogger("lsps.service")
@@ -111,3 +113,13 @@ def listed_scid(channel: Channel) -> Scid | None:
     """The SCID a list shows: the confirmed one, else the one the peer gave, else ours."""
     ours = channel.aliases[0] if channel.aliases else None
     return channel.scid or channel.peer_alias or ours
+
+
+def standing(mirror: ChannelMirror, order: Order) -> ChannelStanding:
+    """What the mirror says now about the channel of an LSPS7 order."""
+    if not isinstance(order.terms, ExtensionTerms) or not mirror.ready.is_set():
+        return ChannelStanding.UNKNOWN
+    channel = mirror.get(order.terms.channel_id)
+    if channel is None or channel.state is not ChannelState.OPEN or channel.peer != order.principal:
+        return ChannelStanding.GONE
+    return ChannelStanding.GOOD

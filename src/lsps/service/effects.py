@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lsps.failpoints import Failpoint
-from lsps.node.contract import ChannelState, InvoiceAlreadySettled, InvoiceNotHeld, Invoices
+from lsps.node.contract import InvoiceAlreadySettled, InvoiceNotHeld, Invoices
 from lsps.orders.events import ChannelChecked, ChannelStanding, Event, InvoiceCancelled, InvoiceSettled
-from lsps.orders.model import ExtensionTerms, Order
+from lsps.orders.model import Order
 from lsps.orders.pending import EffectName
-from lsps.service.channels import ChannelMirror
+from lsps.service.channels import ChannelMirror, standing
 from lsps.service.opening import Opening
 from lsps.service.preimages import Preimages
 from lsps.service.putoff import PutOff
@@ -50,29 +50,19 @@ class Effects:
         return ChannelChecked(channel)
 
     async def _settle(self, order: Order) -> Event:
-        self.failpoint("settle.before")
+        self.failpoint("settle_invoice.before")
         try:
             await self.invoices.settle(self.preimages.preimage(order.id))
         except InvoiceNotHeld:
             return InvoiceCancelled()
-        self.failpoint("settle.after")
+        self.failpoint("settle_invoice.after")
         return InvoiceSettled()
 
     async def _cancel(self, order: Order) -> Event:
-        self.failpoint("cancel.before")
+        self.failpoint("cancel_invoice.before")
         try:
             await self.invoices.cancel(self.preimages.payment_hash(order.id))
         except InvoiceAlreadySettled:
             return InvoiceSettled()
-        self.failpoint("cancel.after")
+        self.failpoint("cancel_invoice.after")
         return InvoiceCancelled()
-
-
-def standing(mirror: ChannelMirror, order: Order) -> ChannelStanding:
-    """What the mirror says now about the channel of an LSPS7 order."""
-    if not isinstance(order.terms, ExtensionTerms) or not mirror.ready.is_set():
-        return ChannelStanding.UNKNOWN
-    channel = mirror.get(order.terms.channel_id)
-    if channel is None or channel.state is not ChannelState.OPEN or channel.peer != order.principal:
-        return ChannelStanding.GONE
-    return ChannelStanding.GOOD

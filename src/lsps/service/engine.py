@@ -1,8 +1,7 @@
-"""The engine: applies events to orders and leases, and sees to it that every effect is carried out.
+"""The engine: applies events to orders and leases.
 
 An event is applied by reading, stepping and committing; when somebody else committed in between, it is applied again to
-what is there then. An effect stands in the store from the commit that caused it to the commit of its outcome, so a
-process that dies in between leaves it to the next one.
+what is there then.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lsps import logs
 from lsps.clock import Clock
 from lsps.failpoints import Failpoint
-from lsps.node.contract import InvoiceState, InvoiceStatus, NodeError
+from lsps.node.contract import Invoices, InvoiceState, InvoiceStatus
 from lsps.orders import leases, pending
 from lsps.orders.events import (
     ChannelConfirmed,
@@ -23,6 +22,7 @@ from lsps.orders.events import (
     InvoiceCancelled,
     InvoiceSettled,
     LeaseEvent,
+    LeaseRecorded,
     Now,
     PaymentHeld,
     Placed,
@@ -30,19 +30,15 @@ from lsps.orders.events import (
     TimePassed,
 )
 from lsps.orders.model import ExtensionTerms, Lease, Order, State
-from lsps.orders.pending import EffectName
 from lsps.orders.transitions import IllegalTransition, Outcome, place, step
 from lsps.protocol.errors import ClientRejected
-from lsps.service.effects import Effects, standing
-from lsps.service.putoff import PutOff, backoff
-from lsps.store.orders import Change, DueEffect, InputTaken, OrderStore, StoreError, VersionConflict
+from lsps.service.channels import ChannelMirror, standing
+from lsps.store.orders import Change, OrderStore, StoreError, VersionConflict
 from lsps.units import BlockHeight, ChannelId, NodeId, OrderId
 
 _log = logging.getLogger("lsps.service")
 
 PAGE = 100
-STORE_RETRY_SECONDS = 1.0
-PRUNE_EVERY = timedelta(hours=1)
 
 
 class Engine:
@@ -51,21 +47,18 @@ class Engine:
         store: OrderStore,
         clock: Clock,
         rules: Rules,
-        effects: Effects,
-        *,
-        prune_after: timedelta,
+        invoices: Invoices,
+        mirror: ChannelMirror,
         failpoint: Failpoint,
     ) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
-        self._effects = effects
-        self._invoices = effects.invoices
-        self._mirror = effects.mirror
-        self._prune_after = prune_after
+        self._invoices = invoices
+        self._mirror = mirror
         self._failpoint = failpoint
-        self._wake = asyncio.Event()
-        self._running: dict[tuple[OrderId, EffectName], asyncio.Task[None]] = {}
+        self.changed = asyncio.Event()
+        """Set whenever something may have become due."""
         self._tip: BlockHeight | None = None
 
     # --- events ---------------------------------------------------------------------------------------------------
@@ -135,7 +128,7 @@ class Engine:
             self._invoices.watch(payment_hash)
         elif order.bolt11 is not None:
             self._invoices.unwatch(order.bolt11.payment_hash)
-        self._wake.set()
+        self.changed.set()
 
     async def apply_to_lease(self, channel_id: ChannelId, event: LeaseEvent) -> None:
         while True:
@@ -167,7 +160,7 @@ class Engine:
                 await self._store.commit(change, self._clock.now())
         except VersionConflict:
             pass
-        await self.apply_to_lease(channel_id, leases.LeaseRecorded(until))
+        await self.apply_to_lease(channel_id, LeaseRecorded(until))
 
     async def _check_confirmed(self, lease: Lease) -> None:
         """A channel may have confirmed before its lease was known."""
@@ -202,20 +195,22 @@ class Engine:
                 event = InvoiceSettled()
             case InvoiceState.CANCELLED:
                 event = InvoiceCancelled()
-        await self._try(order.id, event)
+        await self.try_apply(order.id, event)
+        if status.state is InvoiceState.HELD:
+            self._failpoint("invoice.held.committed")
 
     async def on_tip(self, tip: BlockHeight) -> None:
         self._tip = tip
         while ids := await self._store.orders_due_at_height(tip, PAGE):
             for order_id in ids:
-                if not await self._try(order_id, TimePassed()):
+                if not await self.try_apply(order_id, TimePassed()):
                     return
 
     async def on_peer_online(self, peer: NodeId) -> None:
         await self._store.hasten(peer, self._clock.now())
-        self._wake.set()
+        self.changed.set()
 
-    async def _try(self, order_id: OrderId, event: Event) -> bool:
+    async def try_apply(self, order_id: OrderId, event: Event) -> bool:
         """Apply; what cannot be applied is logged for the operator and changes nothing."""
         try:
             await self.apply(order_id, event)
@@ -223,97 +218,3 @@ class Engine:
             logs.event(_log, logging.ERROR, "event_not_applied", order_id=order_id, reason=str(error))
             return False
         return True
-
-    # --- effects and due times ------------------------------------------------------------------------------------
-
-    async def run_due(self) -> None:
-        """Until cancelled: start what is due, sleep to the next due time or until something happens."""
-        try:
-            while True:
-                self._wake.clear()
-                try:
-                    wait = await self._start_due()
-                except StoreError as error:
-                    logs.event(_log, logging.ERROR, "store_failed", reason=str(error))
-                    wait = STORE_RETRY_SECONDS
-                await self._sleep(wait)
-        finally:
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
-
-    async def _start_due(self) -> float | None:
-        """Seconds until the next due time, None when nothing will be due by itself."""
-        now = self._clock.now()
-        for order_id in await self._store.due_orders(now, PAGE):
-            await self._try(order_id, TimePassed())
-        started = 0
-        for effect in await self._store.due_effects(now, PAGE + len(self._running)):
-            key = (effect.order_id, effect.name)
-            if key not in self._running:
-                self._running[key] = asyncio.create_task(self._run_effect(effect), name=f"{effect.name} {key[0]}")
-                started += 1
-        if started >= PAGE:
-            return 0.0
-        next_due = await self._store.next_due(now)
-        return None if next_due is None else (next_due - now).total_seconds()
-
-    async def _sleep(self, seconds: float | None) -> None:
-        woken = asyncio.create_task(self._wake.wait())
-        waits: set[asyncio.Task[object]] = {woken}  # type: ignore[arg-type]
-        if seconds is not None:
-            waits.add(asyncio.create_task(self._clock.sleep(seconds)))  # type: ignore[arg-type]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
-
-    async def _run_effect(self, effect: DueEffect) -> None:
-        try:
-            await self._carry_out(effect)
-        except Exception as error:  # one order's trouble must not stop the others
-            _log.exception("effect_failed", extra={logs.FIELDS: {"order_id": effect.order_id, "effect": effect.name}})
-            await self._put_off(effect, PutOff(type(error).__name__))
-        finally:
-            del self._running[effect.order_id, effect.name]
-            self._wake.set()
-
-    async def _carry_out(self, effect: DueEffect) -> None:
-        order = await self._store.order(effect.order_id)
-        if order is None or effect.name not in pending.effects(order):
-            return
-        try:
-            outcome = await self._effects.carry_out(order, effect)
-            if not isinstance(outcome, PutOff):
-                await self.apply(order.id, outcome)
-                self._failpoint(f"{effect.name.name.lower()}.committed")
-                return
-        except (NodeError, InputTaken, IllegalTransition, StoreError, ClientRejected) as error:
-            outcome = PutOff(str(error))
-        await self._put_off(effect, outcome)
-
-    async def _put_off(self, effect: DueEffect, why: PutOff) -> None:
-        logs.event(
-            _log,
-            logging.WARNING,
-            "effect_put_off",
-            order_id=effect.order_id,
-            effect=effect.name.value,
-            attempt=effect.attempt,
-            reason=why.reason,
-        )
-        try:
-            await self._store.put_off(effect, self._clock.now() + backoff(effect.attempt))
-        except StoreError:
-            await self._clock.sleep(STORE_RETRY_SECONDS)
-
-    async def run_pruning(self) -> None:
-        """Until cancelled: orders that failed unpaid are kept for a time for get_order, then deleted."""
-        while True:
-            try:
-                while await self._store.prune(self._clock.now() - self._prune_after, PAGE) == PAGE:
-                    await asyncio.sleep(0)
-            except StoreError as error:
-                logs.event(_log, logging.ERROR, "store_failed", reason=str(error))
-            await self._clock.sleep(PRUNE_EVERY.total_seconds())

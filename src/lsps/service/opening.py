@@ -1,7 +1,7 @@
 """Opening the channel of an LSPS1 order, at most once (bLIP-51 §4.1, money rule 3).
 
-The inputs are the opening's identity: they are chosen and recorded before the node is asked, every repeat names the same
-ones, and an unknown outcome is settled by their fate before anything else is tried.
+The inputs are the opening's identity: they are chosen and recorded before the node is asked, every repeat names the
+same ones, and an unknown outcome is settled by their fate before anything else is tried.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Opening:
         terms, funding = _terms(order), _funding(order)
         refusal = ""
         if effect.attempt == 0:
-            self.failpoint("open.before")
+            self.failpoint("open_channel.before")
             try:
                 async with asyncio.timeout(OPEN_SECONDS):
                     outpoint = await self.channels.open(_request(order, terms, funding))
@@ -91,7 +91,7 @@ class Opening:
                 if isinstance(error, NodeUnreachable):
                     raise
             else:
-                self.failpoint("open.after")
+                self.failpoint("open_channel.after")
                 return ChannelOpened(outpoint)
         fate = await self.channels.fate(order.principal, funding.inputs, funding.since)
         if isinstance(fate, Opened):

@@ -1,0 +1,247 @@
+"""The LSP: wires dispatcher, handlers, engine and mirror to one node and one store, and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from lsps import failpoints, logs
+from lsps.clock import Clock, SystemClock
+from lsps.failpoints import Failpoint
+from lsps.node.contract import (
+    Channel,
+    Invoices,
+    Node,
+    NodeInfo,
+    PeerOnline,
+    Resumed,
+    require,
+)
+from lsps.node.router import Router
+from lsps.orders.events import ChannelConfirmed, ChannelEnded, Rules
+from lsps.orders.model import Lease
+from lsps.protocol import lsps0, lsps1, lsps7
+from lsps.service.channels import ChannelMirror
+from lsps.service.desk import OrderDesk
+from lsps.service.dispatcher import Dispatcher, Route, Shapes
+from lsps.service.effects import Effects
+from lsps.service.engine import PAGE, Engine
+from lsps.service.limits import InWork
+from lsps.service.lsps0 import Lsps0
+from lsps.service.lsps1 import Lsps1
+from lsps.service.lsps7 import Lsps7
+from lsps.service.offer import ExtensionOffer, Offer
+from lsps.service.opening import Opening
+from lsps.service.preimages import Preimages
+from lsps.service.pricing import PriceFunction, PriceTable
+from lsps.service.schedule import Schedule
+from lsps.service.tokens import Tokens
+from lsps.store.orders import OrderStore
+from lsps.units import ChannelId, NodeId
+
+_log = logging.getLogger("lsps.service")
+T = TypeVar("T")
+
+
+def rules_of(offer: Offer) -> Rules:
+    """The limits that decide transitions; the store needs them too, to know when an order is due."""
+    lsps7_offer = offer.lsps7 or ExtensionOffer()
+    return Rules(
+        max_extension_blocks=lsps7_offer.max_channel_extension_expiry_blocks,
+        give_up_after=offer.payment.give_up_after,
+        hold_margin_blocks=offer.payment.hold_margin_blocks,
+    )
+
+
+class Service:
+    """An LSP on `node`, durable in `store`.
+
+    Raises NotSupported when the node lacks what the offer needs. One service a store and a node; `running()` runs it,
+    and a client in the same process shares its router.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        store: OrderStore,
+        offer: Offer,
+        *,
+        price: PriceFunction | None = None,
+        router: Router | None = None,
+        clock: Clock | None = None,
+        token_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        failpoint: Failpoint = failpoints.none,
+    ) -> None:
+        self.ready = asyncio.Event()
+        """Set when orders can be taken and all that was left by an earlier process is in work."""
+        self._node = node
+        self._store = store
+        self._offer = offer
+        self._price = price or PriceTable()
+        self._router = router
+        self._clock = clock or SystemClock()
+        self._token_bytes = token_bytes
+        self._failpoint = failpoint
+        self._in_work = InWork(offer.limits)
+        self._invoices: Invoices = require(node.invoices, "hold invoices")
+        self._mirror = ChannelMirror(
+            require(node.channels, "channels"),
+            self._clock,
+            before_read=self._read_open_leases,
+            on_read=self._compare_leases,
+            on_channel=self._on_channel,
+            on_gone=self._on_gone,
+        )
+        self._engine = Engine(store, self._clock, rules_of(offer), self._invoices, self._mirror, failpoint)
+        self._leases_before_read: list[Lease] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Service]:
+        """The service, ready; stopped at the end of the block."""
+        task = asyncio.create_task(self.run())
+        ready = asyncio.create_task(self.ready.wait())
+        try:
+            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                await task
+            yield self
+        finally:
+            ready.cancel()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises NodeError when the node cannot be asked who it is."""
+        info = await self._node.info()
+        dispatcher, schedule = await self._assemble(info)
+        router = self._router or Router(self._node.messages)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._each(self._node.tips(), self._engine.on_tip))
+                tasks.create_task(self._mirror.run())
+                tasks.create_task(self._each(self._invoices.updates(), self._engine.on_invoice))
+                tasks.create_task(self._each(self._node.messages.peer_events(), self._on_peer))
+                await self._engine.on_tip(info.height)
+                await self._mirror.ready.wait()
+                await self._record_leases(info.node_id)
+                await self._engine.watch_all()
+                tasks.create_task(schedule.run_due())
+                tasks.create_task(schedule.run_pruning())
+                router.serve(dispatcher)
+                if self._router is None:
+                    tasks.create_task(router.run())
+                logs.event(_log, logging.INFO, "serving", lsp=info.node_id, network=info.network.value)
+                self.ready.set()
+        finally:
+            self.ready.clear()
+            router.serve(None)
+            await dispatcher.close()
+
+    async def _assemble(self, info: NodeInfo) -> tuple[Dispatcher, Schedule]:
+        node, offer = self._node, self._offer
+        preimages = Preimages(await self._store.preimage_secret())
+        desk = OrderDesk(
+            lsp=info.node_id,
+            network=info.network,
+            invoices=self._invoices,
+            mirror=self._mirror,
+            store=self._store,
+            engine=self._engine,
+            clock=self._clock,
+            token_bytes=self._token_bytes,
+            preimages=preimages,
+            price=self._price,
+            tokens=Tokens(offer.tokens),
+            payment=offer.payment,
+            limits=offer.limits,
+            in_work=self._in_work,
+        )
+        opening = None
+        routes: list[Route] = []
+        if offer.lsps1 is not None:
+            opening = Opening(
+                node.messages,
+                require(node.channels, "channels"),
+                require(node.wallet, "on-chain funds"),
+                self._store,
+                offer.lsps1,
+                self._failpoint,
+            )
+            channel_shop = Lsps1(offer.lsps1, desk, opening, node.messages)
+            routes += [
+                Route(lsps1.GET_INFO, channel_shop.get_info),
+                Route(lsps1.CREATE_ORDER, channel_shop.create_order),
+                Route(lsps1.GET_ORDER, channel_shop.get_order),
+            ]
+        if offer.lsps7 is not None:
+            extension_shop = Lsps7(offer.lsps7, desk)
+            routes += [
+                Route(lsps7.GET_EXTENDABLE_CHANNELS, extension_shop.get_extendable_channels),
+                Route(lsps7.CREATE_ORDER, extension_shop.create_order),
+                Route(lsps7.GET_ORDER, extension_shop.get_order),
+            ]
+        protocols = tuple(number for number, part in ((1, offer.lsps1), (7, offer.lsps7)) if part is not None)
+        routes.append(Route(lsps0.LIST_PROTOCOLS, Lsps0(protocols).list_protocols))
+        dispatcher = Dispatcher(
+            node.messages, tuple(routes), self._in_work, offer.limits, Shapes(offer.compat), self._failpoint
+        )
+        effects = Effects(self._invoices, self._mirror, opening, preimages, self._failpoint)
+        schedule = Schedule(
+            self._engine,
+            self._store,
+            self._clock,
+            effects,
+            prune_after=offer.limits.prune_after,
+            failpoint=self._failpoint,
+        )
+        return dispatcher, schedule
+
+    @staticmethod
+    async def _each(stream: AsyncIterator[Resumed | T], handle: Callable[[T], Awaitable[None]]) -> None:
+        async for item in stream:
+            if not isinstance(item, Resumed):
+                await handle(item)
+
+    async def _on_peer(self, event: object) -> None:
+        if isinstance(event, PeerOnline):
+            await self._engine.on_peer_online(event.node_id)
+
+    # --- leases follow their channels -----------------------------------------------------------------------------
+
+    async def _read_open_leases(self) -> None:
+        """Before the channels are read, so that a lease just begun is not missed in a list read before it."""
+        self._leases_before_read = []
+        after: ChannelId | None = None
+        while page := await self._store.open_leases(after, PAGE):
+            self._leases_before_read += page
+            after = page[-1].channel_id
+
+    async def _compare_leases(self) -> None:
+        known, self._leases_before_read = self._leases_before_read, []
+        for lease in known:
+            channel = self._mirror.get(lease.channel_id)
+            if channel is None:
+                await self._on_gone(lease.channel_id)
+            elif lease.provisional_from is not None:
+                await self._on_channel(channel)
+
+    async def _on_channel(self, channel: Channel) -> None:
+        height = channel.confirmed_at()
+        if height is not None:
+            await self._engine.apply_to_lease(channel.channel_id, ChannelConfirmed(height))
+
+    async def _on_gone(self, channel_id: ChannelId) -> None:
+        await self._engine.apply_to_lease(channel_id, ChannelEnded())
+
+    async def _record_leases(self, lsp: NodeId) -> None:
+        """The leases the operator grants for channels not sold here."""
+        for lease in self._offer.leases:
+            channel = self._mirror.get(lease.outpoint.channel_id())
+            if channel is None:
+                logs.event(_log, logging.ERROR, "lease_without_channel", outpoint=lease.outpoint)
+                continue
+            await self._engine.record_lease(lsp, channel.channel_id, channel.peer, lease.expiration_block)
