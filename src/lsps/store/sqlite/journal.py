@@ -1,0 +1,109 @@
+"""The client's journal on SQLite. Several processes may use one file; each write waits its turn."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from lsps.store.journal import Entry, EntryState
+from lsps.store.orders import StoreError
+from lsps.store.sqlite import statements as sql
+from lsps.store.sqlite.connection import open_for_writing
+from lsps.store.sqlite.failures import translated
+from lsps.store.sqlite.files import make_private
+from lsps.store.sqlite.rows import Parameters, Row
+from lsps.store.sqlite.schema import JOURNAL, migrate
+from lsps.store.sqlite.times import from_micros, from_micros_or_none, to_micros, to_micros_or_none
+from lsps.store.sqlite.writer import InlineWriter
+from lsps.units import NodeId, OrderId
+
+
+def open_journal(path: Path) -> SqliteJournal:
+    """The journal at `path`, made if missing (mode 0600, its directory 0700). Raises StoreUnavailable."""
+    path = path.resolve()
+    with translated(path), ExitStack() as opened:
+        make_private(path)
+        connection = open_for_writing(path)
+        opened.callback(connection.close)
+        migrate(connection, path, JOURNAL)
+        opened.pop_all()
+        return SqliteJournal(path, connection)
+
+
+class SqliteJournal:
+    """A Journal. Every method may raise StoreUnavailable."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self._writer = InlineWriter(connection, path)
+
+    async def add(self, entry: Entry) -> Entry:
+        """Raises StoreError for an entry that has a number already."""
+        if entry.number:
+            raise StoreError(f"entry {entry.number} is in the journal already: update it")
+        parameters = _parameters(entry)
+        number = await self._writer.run(lambda connection: connection.execute(sql.ADD_ENTRY, parameters).lastrowid)
+        return replace(entry, number=number or 0)
+
+    async def update(self, entry: Entry) -> None:
+        """Raises StoreError for an entry that was never added."""
+        parameters = {**_parameters(entry), "number": entry.number}
+        changed = await self._writer.run(lambda connection: connection.execute(sql.UPDATE_ENTRY, parameters).rowcount)
+        if changed != 1:
+            raise StoreError(f"{self._path} has no entry {entry.number}")
+
+    async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
+        wish: Parameters = {"node": node.hex, "lsp": lsp.hex, "method": method, "parameters": parameters}
+        return self._entries(sql.UNFINISHED_ENTRIES, wish)
+
+    async def newest(self, limit: int) -> Sequence[Entry]:
+        return self._entries(sql.NEWEST_ENTRIES, {"limit": limit})
+
+    def _entries(self, statement: str, parameters: Parameters) -> list[Entry]:
+        with translated(self._path):
+            return [_entry(row) for row in self._connection.execute(statement, parameters).fetchall()]
+
+    async def close(self) -> None:
+        with translated(self._path):
+            self._connection.close()
+
+
+def _parameters(entry: Entry) -> Parameters:
+    return {
+        "node": entry.node.hex,
+        "lsp": entry.lsp.hex,
+        "lsp_address": entry.lsp_address,
+        "method": entry.method,
+        "parameters": entry.parameters,
+        "state": entry.state.value,
+        "created_at": to_micros(entry.created_at),
+        "updated_at": to_micros(entry.updated_at),
+        "expires_at": to_micros_or_none(entry.expires_at),
+        "order_id": entry.order_id,
+        "payment_hash": entry.payment_hash,
+        "note": entry.note,
+        "reply": entry.order,
+    }
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(
+        number=row[0],
+        node=NodeId(row[1]),
+        lsp=NodeId(row[2]),
+        lsp_address=row[3],
+        method=row[4],
+        parameters=row[5],
+        state=EntryState(row[6]),
+        created_at=from_micros(row[7]),
+        updated_at=from_micros(row[8]),
+        expires_at=from_micros_or_none(row[9]),
+        order_id=None if row[10] is None else OrderId(row[10]),
+        payment_hash=row[11],
+        note=row[12],
+        order=row[13],
+    )
