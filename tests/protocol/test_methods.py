@@ -206,6 +206,15 @@ def test_bad_entries_are_reported_and_skipped() -> None:
     assert "rejected" not in json.loads(encode_response("1", listed))["result"]
 
 
+def test_too_many_bad_entries() -> None:
+    """A thousand bad entries are skipped, a list with more of them is refused as a whole."""
+    listed = decode_result(lsps7.GET_EXTENDABLE_CHANNELS, dump({"extendable_channels": [*[{}] * 1_000, LISTED]}))
+    assert (len(listed.rejected), len(listed.extendable_channels)) == (1_000, 1)
+    with pytest.raises(InvalidResult) as caught:
+        decode_result(lsps7.GET_EXTENDABLE_CHANNELS, dump({"extendable_channels": [*[{}] * 1_001, LISTED]}))
+    assert caught.value.path == "extendable_channels"
+
+
 WRONG_RESULTS = {
     "not an object": (b"[]", ""),
     "null": (b"null", ""),

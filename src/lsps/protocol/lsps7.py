@@ -28,6 +28,9 @@ from lsps.protocol.methods import Method, NoParams
 from lsps.protocol.payment import OrderState, Payment
 from lsps.units import OrderId
 
+MAX_REJECTED_CHANNELS = 1_000
+"""A list with more bad entries than that is refused as a whole: 65 kB hold twenty thousand, each costs time."""
+
 
 class OriginalOrder(Message, frozen=True, kw_only=True):
     """The order that the lease comes from (bLIP-57 §3). Ornament: read as far as it is there."""
@@ -109,6 +112,8 @@ def _read_extendable_channels(raw: msgspec.Raw | bytes) -> ExtendableChannels:
         try:
             channels.append(read(entry, ExtendableChannel))
         except WrongShape as wrong:
+            if len(rejected) == MAX_REJECTED_CHANNELS:
+                raise WrongShape("extendable_channels", f"more than {MAX_REJECTED_CHANNELS} bad entries") from None
             rejected.append(RejectedChannel(index=index, path=wrong.path, rule=wrong.rule))
     return ExtendableChannels(extendable_channels=tuple(channels), rejected=tuple(rejected))
 

@@ -17,8 +17,8 @@ _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def sanitize(text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
     """`text` on one line, without control, escape and bidi characters, `<` defused, at most `limit` characters."""
-    text = _ESCAPE_SEQUENCE.sub("", text)
-    clean = "".join(_safe(character) for character in text[: 4 * limit])
+    text = _ESCAPE_SEQUENCE.sub("", text[: 8 * limit])
+    clean = "".join(_safe(character) for character in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
