@@ -109,6 +109,8 @@ class Service:
             if task.done():
                 await task
             yield self
+            if task.done():
+                await task
         finally:
             ready.cancel()
             task.cancel()
@@ -134,6 +136,7 @@ class Service:
                 router.serve(dispatcher)
                 if self._router is None:
                     tasks.create_task(router.run())
+                await router.listening()
                 logs.event(_log, logging.INFO, "serving", lsp=info.node_id, network=info.network.value)
                 self.ready.set()
         finally:

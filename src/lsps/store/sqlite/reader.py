@@ -64,9 +64,9 @@ class SqliteOrderReader:
     async def orders_due_at_height(self, tip: BlockHeight, limit: int) -> Sequence[OrderId]:
         return [OrderId(row[0]) for row in self._rows(sql.ORDERS_DUE_AT_HEIGHT, tip=int(tip), limit=limit)]
 
-    async def next_due(self) -> datetime | None:
-        ((order,),) = self._rows(sql.NEXT_DUE_ORDER)
-        ((effect,),) = self._rows(sql.NEXT_DUE_EFFECT)
+    async def next_due(self, after: datetime) -> datetime | None:
+        ((order,),) = self._rows(sql.NEXT_DUE_ORDER, after=to_micros(after))
+        ((effect,),) = self._rows(sql.NEXT_DUE_EFFECT, after=to_micros(after))
         return min((from_micros(due) for due in (order, effect) if due is not None), default=None)
 
     async def watched_orders(self, after: OrderId | None, limit: int) -> Sequence[Order]:

@@ -28,7 +28,7 @@ NEWEST_ORDERS_BEFORE = (
     " ORDER BY seq DESC LIMIT :limit"
 )
 DUE_ORDERS = "SELECT id FROM orders WHERE lsp = :lsp AND due_at <= :now ORDER BY due_at LIMIT :limit"
-NEXT_DUE_ORDER = "SELECT min(due_at) FROM orders WHERE lsp = :lsp AND due_at IS NOT NULL"
+NEXT_DUE_ORDER = "SELECT min(due_at) FROM orders WHERE lsp = :lsp AND due_at > :after"
 ORDERS_DUE_AT_HEIGHT = "SELECT id FROM orders WHERE lsp = :lsp AND due_height <= :tip ORDER BY due_height LIMIT :limit"
 ORDERS_WITH_DUE_HEIGHT = f"SELECT {_ORDER}, due_height FROM orders WHERE lsp = :lsp AND due_height > -1"
 SET_DUE_HEIGHT = "UPDATE orders SET due_height = :due_height WHERE lsp = :lsp AND id = :id"
@@ -88,7 +88,7 @@ DELETE_EFFECT = "DELETE FROM effects WHERE lsp = :lsp AND order_id = :order_id A
 DUE_EFFECTS = (
     "SELECT order_id, name, due, attempt FROM effects WHERE lsp = :lsp AND due <= :now ORDER BY due LIMIT :limit"
 )
-NEXT_DUE_EFFECT = "SELECT min(due) FROM effects WHERE lsp = :lsp"
+NEXT_DUE_EFFECT = "SELECT min(due) FROM effects WHERE lsp = :lsp AND due > :after"
 PUT_OFF = (
     "UPDATE effects SET due = :due, attempt = attempt + 1"
     " WHERE lsp = :lsp AND order_id = :order_id AND name = :name AND attempt = :attempt"
