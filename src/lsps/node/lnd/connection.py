@@ -82,9 +82,9 @@ class Connection:
 
     @asynccontextmanager
     async def stream(
-        self, method: ServerStream[RequestT, ReplyT], request: RequestT
+        self, method: ServerStream[RequestT, ReplyT], request: RequestT, seconds: float | None = None
     ) -> AsyncIterator[AsyncIterator[ReplyT]]:
-        """An open stream, ended with the context. The request is on its way when the context is entered.
+        """An open stream, ended with the context or the deadline. Once entered, the request is on its way.
 
         Iterating raises NodeUnreachable when the stream breaks, PermissionMissing, LndRefused; it ends when lnd ends
         the stream.
@@ -93,7 +93,7 @@ class Connection:
         stub: grpc.aio.UnaryStreamMultiCallable[RequestT, ReplyT] = self._channel.unary_stream(
             method.path, request_serializer=_serialize, response_deserializer=method.reply.FromString
         )
-        call = stub(request, metadata=self._macaroon.metadata())
+        call = stub(request, timeout=seconds, metadata=self._macaroon.metadata())
         try:
             yield self._replies(call, method.path)
         finally:

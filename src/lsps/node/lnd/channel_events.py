@@ -1,0 +1,96 @@
+"""The stream of channel changes: lnd's own events, and what lnd has no event for, looked for at every block.
+
+LND says nothing when a 0-conf channel confirms, nor when a close is broadcast (it only says that the channel became
+inactive, as it does when the peer goes away).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from lsps.node.contract import Channel, ChannelGone
+from lsps.node.lnd import channel_views as views
+from lsps.node.lnd import lnd_pb2 as pb
+from lsps.node.lnd import rpc
+from lsps.node.lnd.connection import Connection
+from lsps.node.lnd.streams import merge
+from lsps.units import ChannelId, NodeId, Outpoint
+
+Change = Channel | ChannelGone
+
+
+class ChannelEvents:
+    """One consumer's session."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._unconfirmed: dict[ChannelId, NodeId] = {}  # 0-conf channels in use
+        self._closing: set[ChannelId] = set()  # told already
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncIterator[Change]]:
+        channel_events = self._connection.stream(rpc.CHANNEL_EVENTS, pb.ChannelEventSubscription())
+        blocks = self._connection.stream(rpc.BLOCKS, pb.BlockEpoch())
+        async with channel_events as updates, blocks as epochs:
+            yield self._changes(updates, epochs)
+
+    async def _changes(
+        self, updates: AsyncIterator[pb.ChannelEventUpdate], epochs: AsyncIterator[pb.BlockEpoch]
+    ) -> AsyncIterator[Change]:
+        # The consumer reads the state after Resumed, so only what changes from here on is told.
+        listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest())
+        self._note([views.open_channel(channel) for channel in listed.channels])
+        self._closing = {channel.channel_id for channel in views.closing(await self._pending())}
+        async for item in merge(updates, epochs):
+            found = self._of_event(item) if isinstance(item, pb.ChannelEventUpdate) else self._of_block()
+            async for change in found:
+                yield change
+
+    async def _of_event(self, update: pb.ChannelEventUpdate) -> AsyncIterator[Change]:
+        kind = update.WhichOneof("channel")
+        if kind == "open_channel":
+            channel = views.open_channel(update.open_channel)
+            self._note([channel])
+            yield channel
+        elif kind == "pending_open_channel":
+            funding = views.outpoint(update.pending_open_channel)
+            for channel in views.opening(await self._pending()):
+                if channel.funding == funding:
+                    yield channel
+        elif kind == "inactive_channel":
+            for channel in await self._newly_closing():
+                yield channel
+        elif kind == "closed_channel":
+            yield self._gone(Outpoint.parse(update.closed_channel.channel_point))
+        elif kind == "channel_funding_timeout":
+            yield self._gone(views.channel_point(update.channel_funding_timeout))
+
+    async def _of_block(self) -> AsyncIterator[Change]:
+        for channel in await self._newly_closing():
+            yield channel
+        for peer in set(self._unconfirmed.values()):
+            listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest(peer=bytes(peer)))
+            for channel in map(views.open_channel, listed.channels):
+                if channel.channel_id in self._unconfirmed and channel.scid is not None:
+                    del self._unconfirmed[channel.channel_id]
+                    yield channel
+
+    async def _newly_closing(self) -> list[Channel]:
+        new = [one for one in views.closing(await self._pending()) if one.channel_id not in self._closing]
+        self._closing.update(channel.channel_id for channel in new)
+        return new
+
+    def _note(self, channels: list[Channel]) -> None:
+        for channel in channels:
+            if channel.zero_conf and channel.scid is None:
+                self._unconfirmed[channel.channel_id] = channel.peer
+
+    def _gone(self, funding: Outpoint) -> ChannelGone:
+        channel_id = funding.channel_id()
+        self._unconfirmed.pop(channel_id, None)
+        self._closing.discard(channel_id)
+        return ChannelGone(channel_id)
+
+    async def _pending(self) -> pb.PendingChannelsResponse:
+        return await self._connection.call(rpc.PENDING_CHANNELS, pb.PendingChannelsRequest())

@@ -1,0 +1,99 @@
+"""Steps 1 to 4 of how fate decides (openings.py): what chain and node say about some inputs now."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from lsps.node.contract import Channel, ChannelState, NotOpened, Opened, Opener, Undecided
+from lsps.node.lnd import channel_views as views
+from lsps.node.lnd import lnd_pb2 as pb
+from lsps.node.lnd import rpc
+from lsps.node.lnd.connection import Connection
+from lsps.node.lnd.errors import LndRefused
+from lsps.units import BlockHeight, NodeId, Outpoint
+
+_TO_THE_TIP_AND_UNCONFIRMED = -1
+_MAX_CONFIRMATIONS = 2**31 - 1
+
+
+class FundingSearch:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def look(
+        self, peer: NodeId, inputs: frozenset[Outpoint], since: BlockHeight
+    ) -> Opened | NotOpened | Undecided | None:
+        """None: an input is free, and nothing is known to use the others."""
+        # In this order: lnd records a channel before it publishes its transaction, so a transaction seen first has its
+        # channel in the lists read after it; and it publishes before the lease of the coins ends.
+        spenders = await self._spenders(inputs, since)
+        channels = await self._channels(peer)
+        for funding in await self._fundings(peer, channels, spenders):
+            return Opened(funding)
+        for channel in channels:
+            if _may_be_unpublished(channel) and channel.funding.txid not in spenders:
+                tx = await self._transaction(channel.funding.txid)
+                if tx is None:
+                    return Undecided()
+                if _spends(tx, inputs):
+                    return Opened(channel.funding)
+        confirmed = [tx for tx in spenders.values() if tx.num_confirmations > 0]
+        spent_elsewhere = {outpoint for outpoint in inputs if any(_spends(tx, {outpoint}) for tx in confirmed)}
+        free = await self._free() & inputs
+        if inputs - spent_elsewhere - free:
+            return Undecided()
+        if not free:
+            return NotOpened("other transactions spent the inputs")
+        return None
+
+    async def _spenders(self, inputs: frozenset[Outpoint], since: BlockHeight) -> dict[str, pb.Transaction]:
+        """The wallet's transactions from that height on that spend an input: never its whole history."""
+        request = pb.GetTransactionsRequest(start_height=since.value, end_height=_TO_THE_TIP_AND_UNCONFIRMED)
+        reply = await self._connection.call(rpc.GET_TRANSACTIONS, request)
+        return {tx.tx_hash: tx for tx in reply.transactions if _spends(tx, inputs)}
+
+    async def _channels(self, peer: NodeId) -> list[Channel]:
+        pending = await self._connection.call(rpc.PENDING_CHANNELS, pb.PendingChannelsRequest())
+        listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest(peer=bytes(peer)))
+        known = views.opening(pending) + views.closing(pending) + [views.open_channel(one) for one in listed.channels]
+        return [channel for channel in known if channel.peer == peer]
+
+    async def _fundings(
+        self, peer: NodeId, channels: list[Channel], spenders: dict[str, pb.Transaction]
+    ) -> list[Outpoint]:
+        if not spenders:
+            return []
+        found = [channel.funding for channel in channels if channel.funding.txid in spenders]
+        if found:
+            return found
+        # The list of closed channels grows with history: read only when an input is spent and no living channel did it.
+        closed = await self._connection.call(rpc.CLOSED_CHANNELS, pb.ClosedChannelsRequest())
+        return [
+            funding
+            for one in closed.channels
+            if one.remote_pubkey == peer.hex and (funding := Outpoint.parse(one.channel_point)).txid in spenders
+        ]
+
+    async def _transaction(self, txid: str) -> pb.Transaction | None:
+        """None: the wallet does not know it."""
+        try:
+            return await self._connection.call(rpc.GET_TRANSACTION, pb.GetTransactionRequest(txid=txid))
+        except LndRefused:
+            return None
+
+    async def _free(self) -> frozenset[Outpoint]:
+        request = pb.ListUnspentRequest(min_confs=0, max_confs=_MAX_CONFIRMATIONS)
+        reply = await self._connection.call(rpc.LIST_UNSPENT, request)
+        return frozenset(Outpoint(one.outpoint.txid_str, one.outpoint.output_index) for one in reply.utxos)
+
+
+def _may_be_unpublished(channel: Channel) -> bool:
+    """Ours, and not confirmed as far as lnd has told."""
+    if channel.opener is not Opener.US:
+        return False
+    return channel.state is ChannelState.PENDING or (channel.state is ChannelState.OPEN and channel.scid is None)
+
+
+def _spends(tx: pb.Transaction, inputs: AbstractSet[Outpoint]) -> bool:
+    # Compared as text: a coinbase's input is no outpoint that we could parse.
+    return not {one.outpoint for one in tx.previous_outpoints}.isdisjoint(map(str, inputs))
