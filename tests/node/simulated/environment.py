@@ -1,0 +1,73 @@
+"""The contract tests' environment on the simulated network: new for each test."""
+
+from __future__ import annotations
+
+from lsps.node.simulated.node import SimulatedNode
+from lsps.testing import ManualClock, Policy, SimulatedNetwork
+from lsps.units import Msat, NodeId, Outpoint, Sat
+from tests.node.contract.environment import SAT_PER_KW, ContractEnvironment, Side, open_request
+
+POLICY = Policy(max_pending_channels=5, base_fee=Msat(1_000))
+
+
+class SimulatedEnvironment(ContractEnvironment):
+    def __init__(self, net: SimulatedNetwork[ManualClock]) -> None:
+        self.net = net
+        self.seller = _side(net.lsp)
+        self.buyer = _side(net.clients[0])
+        self.stranger = NodeId("02" + "11" * 32)
+
+    async def mine(self, blocks: int = 1) -> None:
+        self.net.mine(blocks)
+
+    async def pass_time(self, seconds: float) -> None:
+        await self.net.clock.advance(seconds)
+
+    async def fund(self, side: Side, amount: Sat) -> Outpoint:
+        before = {utxo.outpoint for utxo in await side.wallet.inputs()}
+        self.net.fund(_node(side), amount)
+        return next(utxo.outpoint for utxo in await side.wallet.inputs() if utxo.outpoint not in before)
+
+    async def open_channel(
+        self, opener: Side, peer: Side, capacity: Sat, push: Sat, *, private: bool = False
+    ) -> Outpoint:
+        source = await self.fund(opener, capacity + Sat(SAT_PER_KW * 2))
+        request = open_request(peer, capacity, [source], push=push.value, private=private)
+        funding = await opener.channels.open(request)
+        await self.mine()
+        return funding
+
+    async def close_channel(self, funding: Outpoint) -> None:
+        self.net.world.graph.close(funding.channel_id())
+        await self.mine()
+
+    async def stop(self, side: Side) -> None:
+        self.net.stop(_node(side))
+
+    async def start(self, side: Side) -> None:
+        self.net.start(_node(side))
+        await self.connect()
+
+    async def disconnect(self) -> None:
+        self.net.world.disconnect(self.seller.node_id, self.buyer.node_id)
+
+    async def connect(self) -> None:
+        self.net.world.connect(self.seller.node_id, self.buyer.node_id)
+
+    async def another(self, side: Side) -> Side:
+        return _side(self.net.another(_node(side)))
+
+    async def far_payee(self) -> Side:
+        payee = _side(self.net.clients[1])
+        await self.open_channel(self.buyer, self.seller, Sat(1_000_000), Sat(0))
+        await self.open_channel(self.seller, payee, Sat(1_000_000), Sat(0))
+        return payee
+
+
+def _side(node: SimulatedNode) -> Side:
+    return Side(node, node.node_id, node.address)
+
+
+def _node(side: Side) -> SimulatedNode:
+    assert isinstance(side.node, SimulatedNode)
+    return side.node
