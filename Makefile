@@ -1,0 +1,49 @@
+# Every target makes its own environment: a virtual environment in the tree, from exact, hashed versions.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo test lint interop-lnd format proto requirements clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lsps needs Python 3.11 or later: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## the whole story on simulated nodes, in seconds
+	@$(BIN)/lsps demo
+
+test: $(READY) ## the fast tests: pure parts, SQLite, simulated nodes
+	$(BIN)/pytest tests --ignore=tests/e2e -n 2
+
+lint: $(READY) ## ruff, strict types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_imports.py
+
+interop-lnd: $(READY) ## real LND nodes on regtest (builds lnd and btcd once; needs Go)
+	$(BIN)/python -m interop.lnd.build
+	$(BIN)/pytest tests/e2e
+
+format: $(READY) ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(READY) ## the Python of our LND .proto file
+	$(BIN)/python -m interop.lnd.generate_proto
+
+requirements: $(READY) ## pin the newest versions anew
+	$(BIN)/pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --all-extras --allow-unsafe --strip-extras \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements-dev.txt pyproject.toml
+
+clean: ## remove the environment and what tools leave behind
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
