@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 
 from lsps.clock import Clock
@@ -18,6 +18,7 @@ from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.errors import LndRefused
+from lsps.units import Msat
 
 MAX_STREAMS = 200
 SWEEP_SECONDS = 5.0
@@ -97,11 +98,12 @@ class InvoiceWatch:
     async def _follow(self, payment_hash: bytes) -> None:
         request = pb.SubscribeSingleInvoiceRequest(r_hash=payment_hash)
         try:
-            async with self._connection.stream(rpc.SINGLE_INVOICE, request) as replies:
-                async for reply in replies:
-                    self._news.put_nowait(self._status(reply))
-        except LndRefused:
-            pass  # not known to lnd, yet or any more: the sweep asks again
+            with suppress(LndRefused):
+                async with self._connection.stream(rpc.SINGLE_INVOICE, request) as replies:
+                    async for reply in replies:
+                        self._news.put_nowait(self._status(reply))
+            # The stream ends after a final state; or lnd does not know the invoice.
+            await self._look_up([payment_hash])
         except NodeError as error:
             self._news.put_nowait(error)
 
@@ -124,7 +126,7 @@ class InvoiceWatch:
         async def worker() -> None:
             for payment_hash in remaining:
                 found = await self._lookup(payment_hash)
-                if found is not None:
-                    self._news.put_nowait(found)
+                # An invoice that lnd does not know can be paid by nobody, as a cancelled one.
+                self._news.put_nowait(found or InvoiceStatus(payment_hash, InvoiceState.CANCELLED, Msat(0), None))
 
         await asyncio.gather(*(worker() for _ in range(SWEEP_LOOKUPS_AT_ONCE)))

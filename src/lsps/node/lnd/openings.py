@@ -25,7 +25,16 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from lsps.clock import Clock
-from lsps.node.contract import NodeError, NodeUnreachable, NotOpened, Opened, OpenRequest, PeerNotConnected, Undecided
+from lsps.node.contract import (
+    NodeError,
+    NodeUnreachable,
+    NotOpened,
+    Opened,
+    OpenRequest,
+    PeerNotConnected,
+    Refused,
+    Undecided,
+)
 from lsps.node.lnd import channel_views as views
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
@@ -72,7 +81,7 @@ class Openings:
             except LndRefused as refusal:
                 if "is not online" in refusal.detail:
                     raise PeerNotConnected(f"{request.peer} is not connected: it must be, to open a channel") from None
-                raise
+                raise Refused(str(refusal)) from None
         raise NodeUnreachable("lnd ended the negotiation without telling its outcome")
 
     async def fate(

@@ -1,0 +1,51 @@
+"""The least that a macaroon must allow, for buying and for serving. docs/lnd.md shows how to bake them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lsps.node.lnd import rpc
+from lsps.node.lnd.rpc import Method
+
+_EVERY = (
+    rpc.GET_INFO,
+    rpc.SIGN_MESSAGE,
+    rpc.BLOCKS,
+    rpc.LIST_PEERS,
+    rpc.PEER_EVENTS,
+    rpc.GET_NODE_INFO,
+    rpc.CONNECT_PEER,
+    rpc.SEND_CUSTOM_MESSAGE,
+    rpc.CUSTOM_MESSAGES,
+    rpc.LIST_CHANNELS,
+    rpc.PENDING_CHANNELS,
+    rpc.CHANNEL_EVENTS,
+)
+
+
+def _uris(methods: Sequence[Method[Any, Any]]) -> tuple[str, ...]:
+    return tuple(f"uri:{method.path}" for method in methods)
+
+
+BUYING = _uris((*_EVERY, rpc.DECODE_PAY_REQ, rpc.SEND_PAYMENT, rpc.TRACK_PAYMENT, rpc.CHANNEL_ACCEPTOR))
+"""For info, leases, extend, buy: messages, channels, payments, and accepting a 0-conf channel."""
+
+SERVING = _uris(
+    (
+        *_EVERY,
+        rpc.ADD_HOLD_INVOICE,
+        rpc.SETTLE_INVOICE,
+        rpc.CANCEL_INVOICE,
+        rpc.LOOKUP_INVOICE,
+        rpc.SINGLE_INVOICE,
+        rpc.OPEN_CHANNEL,
+        rpc.DISCONNECT_PEER,
+        rpc.CLOSED_CHANNELS,
+        rpc.LIST_UNSPENT,
+        rpc.ESTIMATE_FEE,
+        rpc.GET_TRANSACTION,
+        rpc.GET_TRANSACTIONS,
+    )
+)
+"""For serve: messages, hold invoices, channels to open, and the wallet read, never spent but into channels."""
