@@ -33,8 +33,8 @@ MAY_IMPORT = {
     "store": ORDERS | {"store"},
     "client": CONTRACTS | {"client"},
     "service": CONTRACTS | {"service"},
-    "node.lnd": LIGHTNING | {"node", "node.lnd"},
-    "node.simulated": LIGHTNING | {"node", "node.simulated"},
+    "node.lnd": PROTOCOL | {"node", "node.lnd"},
+    "node.simulated": PROTOCOL | {"node", "node.simulated"},
     "store.sqlite": ORDERS | {"store", "store.sqlite"},
     "config": CONFIG,
     "compose": COMPOSE,
@@ -97,7 +97,7 @@ def test_nothing_inside_imports_the_package_root(module: str) -> None:
 
 @pytest.mark.parametrize("module", [module for module in CHECKED if room(module) in PURE])
 def test_pure_rooms_touch_nothing_outside(module: str) -> None:
-    """Units, lightning, protocol and orders must do no I/O, read no clock, draw no randomness and know no event loop."""
+    """Units, lightning, protocol and orders must do no I/O, read no clock, draw no randomness, run no event loop."""
     for imported in imports(MODULES[module]):
         assert imported.split(".")[0] not in IMPURE_MODULES, f"{module} imports {imported}"
 
