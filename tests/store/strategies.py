@@ -1,0 +1,97 @@
+"""Hypothesis strategies for any order and any lease, sensible or not: a store keeps what it is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import strategies as st
+
+from lsps.orders.model import (
+    Bolt11Option,
+    ChannelTerms,
+    ExtensionTerms,
+    FundedChannel,
+    Funding,
+    Lease,
+    Order,
+    OriginalOrder,
+    PaymentMethod,
+    Service,
+    State,
+)
+from lsps.units import MAX_UINT32, MAX_UINT64, BlockHeight, ChannelId, NodeId, OrderId, Outpoint, Sat, Scid
+from tests.store.samples import LSP
+
+sats = st.builds(Sat, st.one_of(st.integers(0, MAX_UINT64), st.just(MAX_UINT64)))
+heights = st.builds(BlockHeight, st.integers(0, MAX_UINT32))
+blocks = st.integers(0, MAX_UINT32)
+moments = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+hashes = st.binary(min_size=32, max_size=32)
+channel_ids = st.builds(ChannelId, hashes.map(bytes.hex))
+outpoints = st.builds(Outpoint, hashes.map(bytes.hex), st.integers(0, 65_535))
+node_ids = st.builds(NodeId, hashes.map(lambda key: "02" + key.hex()))
+order_ids = st.builds(OrderId, st.text(min_size=1, max_size=64))
+scids = st.builds(Scid, st.integers(0, 2**24 - 1), st.integers(0, 2**24 - 1), st.integers(0, 2**16 - 1))
+original_orders = st.builds(OriginalOrder, order_ids, st.sampled_from(Service))
+extension_order_ids = st.lists(order_ids, max_size=10).map(tuple)
+
+channel_terms = st.builds(
+    ChannelTerms,
+    lsp_balance=sats,
+    client_balance=sats,
+    required_channel_confirmations=blocks,
+    funding_confirms_within_blocks=blocks,
+    channel_expiry_blocks=blocks,
+    announce_channel=st.booleans(),
+)
+extension_terms = st.builds(
+    ExtensionTerms,
+    short_channel_id=scids,
+    channel_id=channel_ids,
+    channel_extension_expiry_blocks=blocks,
+    original_order=st.none() | original_orders,
+    extension_order_ids=extension_order_ids,
+    max_channel_extension_expiry_blocks=blocks,
+    expiration_block=heights,
+)
+options = st.builds(
+    Bolt11Option,
+    payment_hash=hashes,
+    invoice=st.text(max_size=300),
+    expires_at=moments,
+    fee_total=sats,
+    order_total=sats,
+    cancelled=st.booleans(),
+    cancelling=st.booleans(),
+    earliest_expiry=st.none() | heights,
+)
+orders = st.builds(
+    Order,
+    id=order_ids,
+    lsp=st.just(LSP),
+    principal=node_ids,
+    terms=channel_terms | extension_terms,
+    state=st.sampled_from(State),
+    created_at=moments,
+    token=st.text(max_size=20),
+    counts_token_use=st.booleans(),
+    bolt11=st.none() | options,
+    paid_by=st.none() | st.sampled_from(PaymentMethod),
+    give_up_at=st.none() | moments,
+    funding=st.none() | st.builds(Funding, st.lists(outpoints, max_size=4, unique=True).map(tuple), blocks, heights),
+    channel=st.none() | st.builds(FundedChannel, outpoints, moments, moments),
+    reason=st.text(max_size=50),
+    closed_at=st.none() | moments,
+)
+leases = st.builds(
+    Lease,
+    channel_id=channel_ids,
+    lsp=st.just(LSP),
+    peer=node_ids,
+    expiration_block=heights,
+    provisional_from=st.none() | heights,
+    expires_at=st.none() | moments,
+    original_order=st.none() | original_orders,
+    extension_order_ids=extension_order_ids,
+    ended=st.booleans(),
+)
