@@ -1,30 +1,58 @@
 """A simulated Lightning network, for tests of your own code: nothing of it leaves the process.
 
+With an LSP that sells and clients that buy, on the machine's clock:
+
+    async with lsps.testing.network(clients=1) as net:
+        lsp = net.clients[0].lsp(net.lsp_address)
+        bought = await lsp.lsps1.buy(lsp_balance=Sat(1_000_000), expiry_blocks=4320, max_fee=Sat(10_000))
+
+Nodes alone, with time that stands still until `await net.clock.advance(60)` lets a minute pass:
+
     async with lsps.testing.simulated_network(clients=1) as net:
         channel = await net.open_channel(net.lsp, net.clients[0], Sat(1_000_000), push=Sat(400_000))
         net.world.faults.fail_next(net.lsp.node_id, "channels.open", before=False)
 
-Time stands still: `await net.clock.advance(60)` lets a minute pass. Blocks come when `net.mine()` says so. The same
-seed gives the same keys, transactions and secrets.
+Blocks come when `mine()` says so. The same seed gives the same keys, transactions and secrets.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Generic, TypeVar
 
-from lsps.clock import Clock
+from lsps import failpoints
+from lsps.client.client import Client
+from lsps.client.patience import Patience
+from lsps.clock import Clock, SystemClock
+from lsps.failpoints import Failpoint
 from lsps.node.contract import Channel, OpenRequest
 from lsps.node.simulated.clock import ManualClock, settle
 from lsps.node.simulated.lightning_node import Policy
 from lsps.node.simulated.network import World
 from lsps.node.simulated.node import SimulatedNode
+from lsps.protocol import lsps1
+from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer
+from lsps.service.pricing import PriceFunction
+from lsps.service.service import Service, rules_of
+from lsps.store.sqlite.journal import open_journal
+from lsps.store.sqlite.opening import open_order_store
 from lsps.units import Sat
 
-__all__ = ["ManualClock", "Policy", "SimulatedNetwork", "create_network", "settle", "simulated_network"]
+__all__ = [
+    "LspNetwork",
+    "ManualClock",
+    "Policy",
+    "SimulatedNetwork",
+    "create_network",
+    "network",
+    "settle",
+    "simulated_network",
+]
 
 C = TypeVar("C", bound=Clock)
 
@@ -118,3 +146,101 @@ async def simulated_network(
         for node in (net.lsp, *net.clients):
             await node.close()
         net.world.close()
+
+
+# --- with an LSP that sells, and clients that buy -------------------------------------------------------------------
+
+OFFER = Offer(
+    lsps1=ChannelOffer(
+        lsps1.Options(
+            min_required_channel_confirmations=0,
+            min_funding_confirms_within_blocks=1,
+            supports_zero_channel_reserve=False,
+            max_channel_expiry_blocks=52_560,
+            min_initial_client_balance_sat=Sat(0),
+            max_initial_client_balance_sat=Sat(5_000_000),
+            min_initial_lsp_balance_sat=Sat(100_000),
+            max_initial_lsp_balance_sat=Sat(10_000_000),
+            min_channel_balance_sat=Sat(100_000),
+            max_channel_balance_sat=Sat(15_000_000),
+        )
+    ),
+    lsps7=ExtensionOffer(),
+)
+"""What the simulated LSP sells unless told otherwise."""
+
+QUICK = Patience(first_poll=0.01, longest_poll=0.05, backoff=0.05, given_back=1.0)
+"""Simulated nodes answer at once, so clients need not wait long between two looks."""
+
+
+class SimulatedLsp:
+    """The LSP of the network: a node and a store that outlive the service that runs on them."""
+
+    def __init__(self, net: SimulatedNetwork[Clock], store: Path, offer: Offer, price: PriceFunction | None) -> None:
+        self._net = net
+        self._path = store
+        self._offer = offer
+        self._price = price
+        self._running: AsyncExitStack | None = None
+
+    async def start(self, failpoint: Failpoint = failpoints.none) -> None:
+        """A service process: it takes up what an earlier one left. Returns when it serves."""
+        node = self._net.another(self._net.lsp)
+        store = open_order_store(self._path, node.node_id, rules_of(self._offer))
+        service = Service(node, store, self._offer, price=self._price, clock=self._net.clock, failpoint=failpoint)
+        stack = AsyncExitStack()
+        stack.push_async_callback(node.close)
+        stack.push_async_callback(store.close)
+        await stack.enter_async_context(service.running())
+        self._running = stack
+
+    async def stop(self) -> None:
+        """The process ends, whatever is in work; the node and the store stay."""
+        if self._running is not None:
+            await self._running.aclose()
+            self._running = None
+
+
+@dataclass(frozen=True)
+class LspNetwork:
+    """`nodes` is the network underneath, `lsp` the service on its LSP, `clients` one customer a client node."""
+
+    nodes: SimulatedNetwork[Clock]
+    lsp: SimulatedLsp
+    clients: tuple[Client, ...]
+
+    @property
+    def lsp_address(self) -> str:
+        """PUBKEY@HOST:PORT, for `Client.lsp`."""
+        return f"{self.nodes.lsp.node_id}@{self.nodes.lsp.address}"
+
+
+@asynccontextmanager
+async def network(
+    *,
+    clients: int = 1,
+    seed: int = 0,
+    offer: Offer = OFFER,
+    price: PriceFunction | None = None,
+    policy: Policy | None = None,
+    directory: Path | None = None,
+) -> AsyncIterator[LspNetwork]:
+    """An LSP that serves `offer`, and clients connected to it. The SQLite files are kept in `directory`, if given."""
+    async with AsyncExitStack() as stack:
+        path = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lsps-")))
+        clock: Clock = SystemClock()
+        net = create_network(clock, clients=clients, seed=seed, policy=policy)
+        stack.callback(net.world.close)
+        lsp = SimulatedLsp(net, path / "lsp.db", offer, price)
+        stack.push_async_callback(lsp.stop)
+        await lsp.start()
+        buyers = []
+        for number, node in enumerate(net.clients, start=1):
+            journal = open_journal(path / f"client-{number}.db")
+            stack.push_async_callback(journal.close)
+            buyers.append(
+                await stack.enter_async_context(
+                    Client(node, journal, clock, net.world.random.randbytes, patience=QUICK)
+                )
+            )
+        yield LspNetwork(net, lsp, tuple(buyers))
