@@ -1,0 +1,174 @@
+"""Buying a channel: LSPS1 (bLIP-51)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsps.client.customer import Customer
+from lsps.client.errors import RuleViolated
+from lsps.client.ordering import Ordering
+from lsps.client.purchase import NotThere, Purchase, key
+from lsps.client.refusals import as_refusals
+from lsps.client.terms import Terms
+from lsps.node.contract import (
+    LARGE_CHANNEL_FEATURES,
+    Channel,
+    Channels,
+    ChannelState,
+    NodeInfo,
+    NotSupported,
+    Opener,
+    Payment,
+    require,
+)
+from lsps.protocol import lsps1, lsps1_rules
+from lsps.protocol.fields import OnchainAddress
+from lsps.protocol.message import Message
+from lsps.protocol.methods import Method, NoParams
+from lsps.protocol.rules import RuleViolation, check_refund_address
+from lsps.units import NodeId, OrderId, Sat
+
+MAX_ORDINARY_CHANNEL = Sat(2**24 - 1)
+"""Above it both sides need option_support_large_channel (BOLT 9)."""
+_CONFIRMATIONS = 1
+_FUNDING_BLOCKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`Lsps1.buy` explains each. A token never shows."""
+
+    lsp_balance: Sat
+    client_balance: Sat
+    expiry_blocks: int
+    announce: bool
+    required_confirmations: int | None
+    funding_confirms_within_blocks: int | None
+    token: str | None = field(repr=False)
+    refund_address: str | None
+
+    def params(self, options: lsps1.Options) -> lsps1.CreateOrderParams:
+        confirmations, within = self.required_confirmations, self.funding_confirms_within_blocks
+        if confirmations is None:
+            confirmations = max(_CONFIRMATIONS, options.min_required_channel_confirmations)
+        if within is None:
+            within = max(_FUNDING_BLOCKS, options.min_funding_confirms_within_blocks)
+        return lsps1.CreateOrderParams(
+            lsp_balance_sat=self.lsp_balance,
+            client_balance_sat=self.client_balance,
+            required_channel_confirmations=confirmations,
+            funding_confirms_within_blocks=within,
+            channel_expiry_blocks=self.expiry_blocks,
+            announce_channel=self.announce,
+            token=self.token or None,
+            refund_onchain_address=OnchainAddress(self.refund_address) if self.refund_address else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """`channel` as our own node sees it, None when it was ordered only. `payment` is None for a free one."""
+
+    order: lsps1.ChannelOrder
+    channel: Channel | None
+    payment: Payment | None
+    resumed: bool
+
+
+async def buy(customer: Customer, wish: Wish, terms: Terms) -> Bought:
+    """See `Lsps1.buy`."""
+    payments = require(customer.node.payments, "payments")
+    channels = require(customer.node.channels, "channels")
+    # bLIP-51 §1: the client MUST call get_info first.
+    options = await customer.session.call(lsps1.GET_INFO, NoParams())
+    if broken := list(lsps1_rules.check_options(options)):
+        raise RuleViolated(broken)
+    params = wish.params(options)
+    info = await customer.node.info()
+    _check_params(params, options, info)
+    await _check_large_channel(customer, params, info)
+    purchase = ChannelPurchase(channels, customer.session.lsp, params)
+    async with AsyncExitStack() as acceptor:
+        if params.required_channel_confirmations == 0:
+            offer = channels.accept_zero_conf(customer.session.lsp, capacity(params))
+            await acceptor.enter_async_context(offer)
+        outcome = await Ordering(customer, purchase, terms, info, payments).run()
+    return Bought(outcome.order, outcome.delivered, outcome.payment, outcome.resumed)
+
+
+def _check_params(params: lsps1.CreateOrderParams, options: lsps1.Options, info: NodeInfo) -> None:
+    """What the LSP would refuse anyway (bLIP-51 §2), told before anything is ordered."""
+    with as_refusals():
+        check_refund_address(params.refund_onchain_address, info.network)
+        lsps1_rules.check_create_order(params, options)
+
+
+async def _check_large_channel(customer: Customer, params: lsps1.CreateOrderParams, info: NodeInfo) -> None:
+    """bLIP-51 §2: the client MUST check the feature before it orders a large channel."""
+    if capacity(params) <= MAX_ORDINARY_CHANNEL:
+        return
+    peer = await customer.node.messages.peer(customer.session.lsp)
+    sides = {"this node": info.features, "the LSP": peer.features if peer is not None else frozenset()}
+    for side, features in sides.items():
+        if not features & LARGE_CHANNEL_FEATURES:
+            raise NotSupported(
+                f"a channel of more than {MAX_ORDINARY_CHANNEL} sat needs option_support_large_channel, which {side} "
+                "does not have; order a smaller one. Nothing was ordered"
+            )
+
+
+def capacity(params: lsps1.CreateOrderParams) -> Sat:
+    return params.lsp_balance_sat + params.client_balance_sat
+
+
+class ChannelPurchase(Purchase[lsps1.ChannelOrder, Channel]):
+    """Delivered is a channel that our own node lists, as it was ordered (bLIP-51 §4.1)."""
+
+    create = lsps1.CREATE_ORDER
+
+    def __init__(self, channels: Channels, lsp: NodeId, params: lsps1.CreateOrderParams) -> None:
+        self._channels = channels
+        self._lsp = lsp
+        self.params: lsps1.CreateOrderParams = params
+        self.keys = (key(params),)
+
+    def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps1.ChannelOrder], Message]:
+        return lsps1.GET_ORDER, lsps1.GetOrderParams(order_id=order_id)
+
+    def violations(self, order: lsps1.ChannelOrder) -> Iterator[RuleViolation]:
+        return lsps1_rules.check_order_reply(self.params, order)
+
+    def blocks(self) -> int:
+        return self.params.channel_expiry_blocks
+
+    def new_expiration(self, order: lsps1.ChannelOrder) -> None:
+        return None
+
+    async def find(self, promised: lsps1.ChannelOrder, completed: lsps1.ChannelOrder) -> Channel:
+        if completed.channel is None:
+            raise NotThere("its order names no channel (bLIP-51 §4)", final=True)
+        funding = completed.channel.funding_outpoint
+        for channel in await self._channels.list():
+            if channel.funding == funding:
+                self._compare(channel)
+                return channel
+        raise NotThere(f"this node has no channel with the funding outpoint {funding}")
+
+    def _compare(self, channel: Channel) -> None:
+        wanted = self.params
+        # Before it opens, a node may not tell what was pushed; until then our balance is just that.
+        given = max(channel.pushed, channel.local_balance) if channel.state is ChannelState.PENDING else channel.pushed
+        wrong = []
+        if channel.peer != self._lsp or channel.opener is not Opener.PEER:
+            wrong.append("it is no channel that the LSP opened")
+        if channel.capacity < capacity(wanted):
+            wrong.append(f"its capacity is {channel.capacity} sat, not {capacity(wanted)}")
+        if given < wanted.client_balance_sat:
+            wrong.append(f"{given} sat were given to this side, not {wanted.client_balance_sat}")
+        if channel.private == wanted.announce_channel:
+            wrong.append("it is private" if channel.private else "it is announced")
+        if wrong:
+            raise NotThere(f"channel {channel.funding} is not what was ordered: {'; '.join(wrong)}", final=True)

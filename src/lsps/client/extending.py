@@ -1,0 +1,152 @@
+"""Extending a channel's lease: LSPS7 (bLIP-57)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from lsps.client.customer import Customer
+from lsps.client.errors import OptionMismatch
+from lsps.client.ordering import Ordering
+from lsps.client.purchase import NotThere, Purchase, key
+from lsps.client.refusals import as_refusals
+from lsps.client.session import Session
+from lsps.client.terms import Terms
+from lsps.node.contract import Channel, ChannelState, Payment, require
+from lsps.protocol import lsps7, lsps7_rules
+from lsps.protocol.errors import OPTION_MISMATCH
+from lsps.protocol.fields import OnchainAddress
+from lsps.protocol.message import Message
+from lsps.protocol.methods import Method, NoParams
+from lsps.protocol.rules import RuleViolation, check_refund_address
+from lsps.units import BlockHeight, NodeId, OrderId, Scid
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """`expiration_block`: what the LSP's list shows now, or, when it lists the channel no longer (nothing more can be
+    added), what the order says. `listed` is None then, and when it was ordered only (`delivered` is False)."""
+
+    order: lsps7.ExtensionOrder
+    delivered: bool
+    expiration_block: BlockHeight
+    listed: lsps7.ExtendableChannel | None
+    payment: Payment | None
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the list says of the channel after the extension; None: it has it no longer, and need not."""
+
+    listed: lsps7.ExtendableChannel | None
+
+
+async def extend(
+    customer: Customer, scid: Scid, blocks: int, token: str | None, refund_address: str | None, terms: Terms
+) -> Extended:
+    """See `Lsps7.extend`."""
+    payments = require(customer.node.payments, "payments")
+    channels = require(customer.node.channels, "channels")
+    listing = await customer.session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams())
+    info = await customer.node.info()
+    names = _names(scid, customer.session.lsp, await channels.list())
+    listed = _listed(names or {scid}, listing)
+    if listed is None and not names:
+        # A full list may leave channels out, so one of our own can be ordered for all the same.
+        raise OptionMismatch(
+            f"the LSP does not list {scid} as extendable, and this node has no channel of that id with it: "
+            "nothing was ordered",
+            code=OPTION_MISMATCH,
+            option="short_channel_id",
+        )
+    params = lsps7.CreateOrderParams(
+        short_channel_id=scid if listed is None else listed.short_channel_id,
+        channel_extension_expiry_blocks=blocks,
+        token=token or None,
+        refund_onchain_address=OnchainAddress(refund_address) if refund_address else None,
+    )
+    with as_refusals():
+        check_refund_address(params.refund_onchain_address, info.network)
+        if listed is None:
+            lsps7_rules.check_bounds(params)
+        else:
+            lsps7_rules.check_create_order(params, listed)
+    purchase = ExtensionPurchase(customer.session, params, names, listed, info.height)
+    outcome = await Ordering(customer, purchase, terms, info, payments).run()
+    seen = None if outcome.delivered is None else outcome.delivered.listed
+    return Extended(
+        order=outcome.order,
+        delivered=outcome.delivered is not None,
+        expiration_block=outcome.order.new_channel_expiry_block if seen is None else seen.expiration_block,
+        listed=seen,
+        payment=outcome.payment,
+        resumed=outcome.resumed,
+    )
+
+
+def _names(scid: Scid, lsp: NodeId, channels: Iterable[Channel]) -> frozenset[Scid]:
+    """All SCIDs of our open channel with the LSP that has this one; none when there is no such channel."""
+    for channel in channels:
+        names = {name for name in (channel.scid, channel.peer_alias, *channel.aliases) if name is not None}
+        if channel.peer == lsp and channel.state is ChannelState.OPEN and scid in names:
+            return frozenset(names)
+    return frozenset()
+
+
+def _listed(names: Iterable[Scid], listing: Iterable[lsps7.ExtendableChannel]) -> lsps7.ExtendableChannel | None:
+    """The list's entry for the channel; an LSP may call it by another of its SCIDs."""
+    wanted = frozenset(names)
+    return next((entry for entry in listing if entry.short_channel_id in wanted), None)
+
+
+class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
+    """Delivered is the new expiration, as the LSP's list shows it (bLIP-57 §1)."""
+
+    create = lsps7.CREATE_ORDER
+
+    def __init__(
+        self,
+        session: Session,
+        params: lsps7.CreateOrderParams,
+        names: frozenset[Scid],
+        listed: lsps7.ExtendableChannel | None,
+        tip: BlockHeight,
+    ) -> None:
+        self._session = session
+        self._names = names | {params.short_channel_id}
+        self._listed = listed
+        self._tip = tip
+        self.params: lsps7.CreateOrderParams = params
+        # The channel may have been ordered for by another of its names.
+        others = sorted(self._names - {params.short_channel_id})
+        self.keys = tuple(key(replace(params, short_channel_id=name)) for name in (params.short_channel_id, *others))
+
+    def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps7.ExtensionOrder], Message]:
+        return lsps7.GET_ORDER, lsps7.GetOrderParams(order_id=order_id)
+
+    def violations(self, order: lsps7.ExtensionOrder) -> Iterator[RuleViolation]:
+        return lsps7_rules.check_order_reply(self.params, self._listed, self._tip, order)
+
+    def blocks(self) -> int:
+        return self.params.channel_extension_expiry_blocks
+
+    def new_expiration(self, order: lsps7.ExtensionOrder) -> BlockHeight:
+        return order.new_channel_expiry_block
+
+    async def find(self, promised: lsps7.ExtensionOrder, completed: lsps7.ExtensionOrder) -> Seen:
+        listed = _listed(self._names, await self._session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams()))
+        wanted = promised.new_channel_expiry_block
+        if listed is None:
+            # An LSP lists what it allows to extend (bLIP-57 §1): not a channel to which nothing can be added any more,
+            # and one that it did not list before may stay unlisted.
+            maximum = promised.channel.max_channel_extension_expiry_blocks
+            if self._listed is None or maximum <= self.params.channel_extension_expiry_blocks:
+                return Seen(None)
+            raise NotThere(f"the LSP lists channel {self.params.short_channel_id} no longer")
+        if listed.expiration_block < wanted:
+            raise NotThere(f"its list says {listed.expiration_block} for the channel's lease, not {wanted}")
+        return Seen(listed)

@@ -1,0 +1,74 @@
+"""What LSPS1 and LSPS7 orders have in common, and the little in which they differ, as one interface."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from lsps.errors import LspsError
+from lsps.protocol.lsps1 import ChannelOrder, CreateOrderParams
+from lsps.protocol.lsps7 import CreateOrderParams as ExtendParams
+from lsps.protocol.lsps7 import ExtensionOrder
+from lsps.protocol.message import Message, read, to_json
+from lsps.protocol.methods import Method
+from lsps.protocol.rules import RuleViolation
+from lsps.units import BlockHeight, OrderId
+
+O = TypeVar("O", bound=ChannelOrder | ExtensionOrder)  # noqa: E741 - an order
+D = TypeVar("D")
+"""What is delivered."""
+
+
+class NotThere(LspsError):
+    """What was bought is not seen. `final`: what is seen instead will not become it."""
+
+    def __init__(self, text: str, *, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+
+
+class Purchase(ABC, Generic[O, D]):
+    """One thing to buy from one LSP. `keys` name the wish in the journal: the first is written, any is looked for."""
+
+    create: Method[Any, O]
+    params: CreateOrderParams | ExtendParams
+    keys: tuple[str, ...]
+
+    @abstractmethod
+    def get_order(self, order_id: OrderId) -> tuple[Method[Any, O], Message]:
+        """The method and params that ask for the order again."""
+
+    @abstractmethod
+    def violations(self, order: O) -> Iterator[RuleViolation]:
+        """What is wrong with the order, but for its invoice."""
+
+    @abstractmethod
+    def blocks(self) -> int:
+        """How long a lease is paid for."""
+
+    @abstractmethod
+    def new_expiration(self, order: O) -> BlockHeight | None: ...
+
+    @abstractmethod
+    async def find(self, promised: O, completed: O) -> D:
+        """See with own eyes what was delivered; `promised` is the order as it was paid. Raises NotThere."""
+
+    def read_order(self, stored: bytes) -> O:
+        return read(stored, self.create.result)
+
+
+def key(params: CreateOrderParams | ExtendParams) -> str:
+    """Canonical JSON of a wish. A token is a secret: its hash tells it from others as well."""
+    fields = to_json(params)
+    if isinstance(fields, dict) and params.token:
+        fields["token"] = "sha256:" + hashlib.sha256(params.token.encode()).hexdigest()
+    return msgspec.json.encode(fields, order="sorted").decode()
+
+
+def stored(order: ChannelOrder | ExtensionOrder) -> bytes:
+    """The order as JSON for the journal, without the token that it mirrors."""
+    return msgspec.json.encode(to_json(msgspec.structs.replace(order, token="")))

@@ -1,0 +1,60 @@
+"""One order's entry in the journal, as it moves on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lsps.client.purchase import stored
+from lsps.clock import Clock
+from lsps.lightning import bolt11
+from lsps.lightning.bolt11 import InvalidInvoice
+from lsps.protocol.lsps1 import ChannelOrder
+from lsps.protocol.lsps7 import ExtensionOrder
+from lsps.store.journal import Entry, EntryState, Journal
+from lsps.units import OrderId
+
+
+class Record:
+    """Written before what it says is done. Reads `entry` at will; every change is durable when its call returns."""
+
+    def __init__(self, journal: Journal, clock: Clock, entry: Entry) -> None:
+        self._journal = journal
+        self._clock = clock
+        self.entry = entry
+
+    @property
+    def order_id(self) -> OrderId:
+        return self.entry.order_id or OrderId("")
+
+    @classmethod
+    async def begin(cls, journal: Journal, clock: Clock, entry: Entry) -> Record:
+        return cls(journal, clock, await journal.add(entry))
+
+    async def mark(self, state: EntryState, note: str = "", order: ChannelOrder | ExtensionOrder | None = None) -> None:
+        order_as_json = self.entry.order if order is None else stored(order)
+        await self._write(replace(self.entry, state=state, note=note, order=order_as_json))
+
+    async def ordered(self, order: ChannelOrder | ExtensionOrder) -> None:
+        """The LSP's reply to create_order, whatever is wrong with it."""
+        option = order.payment.bolt11
+        entry = replace(
+            self.entry,
+            state=EntryState.ORDERED,
+            order_id=order.order_id,
+            order=stored(order),
+            expires_at=None if option is None else option.expires_at,
+            payment_hash=None if option is None else payment_hash(option.invoice),
+        )
+        await self._write(entry)
+
+    async def _write(self, entry: Entry) -> None:
+        self.entry = replace(entry, updated_at=self._clock.now())
+        await self._journal.update(self.entry)
+
+
+def payment_hash(invoice: str) -> bytes | None:
+    """None when it is no valid invoice, which the checks before paying tell."""
+    try:
+        return bolt11.decode(invoice).payment_hash
+    except InvalidInvoice:
+        return None

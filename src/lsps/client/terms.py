@@ -1,0 +1,98 @@
+"""What the payer decides, is asked and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from lsps.protocol.lsps1 import ChannelOrder
+from lsps.protocol.lsps7 import ExtensionOrder
+from lsps.protocol.rules import RuleViolation
+from lsps.units import BlockHeight, Msat, NodeId, OrderId, Sat
+
+_ROUTING_FEE_DIVISOR = 100
+_ROUTING_FEE_BASE = Sat(10)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is about to be paid: `order_total` is `fee` and what the LSP passes on to our side of the channel.
+
+    `violations` are those rules that the payer may let pass, by saying yes: another `payee` than the LSP is one.
+    `new_expiration` is LSPS7's; `expires_at` is when it is too late to pay.
+    """
+
+    lsp: NodeId
+    method: str
+    order_id: OrderId
+    fee: Sat
+    order_total: Sat
+    max_routing_fee: Msat
+    blocks: int
+    new_expiration: BlockHeight | None
+    payee: NodeId
+    expires_at: datetime
+    violations: tuple[RuleViolation, ...]
+    resumed: bool
+    order: ChannelOrder | ExtensionOrder
+
+
+Ask = Callable[[Offer], Awaitable[bool]]
+
+
+class Step(Enum):
+    """Where a purchase stands."""
+
+    UNANSWERED = "unanswered"
+    """An earlier create_order was never answered: unknown, unpaid, expires."""
+    RESUMED = "resumed"
+    """An unfinished purchase of the same is gone on with."""
+    DROPPED = "dropped"
+    """An unfinished, unpaid order of the same is not gone on with; the text says why."""
+    ORDERING = "ordering"
+    ORDERED = "ordered"
+    NOTICED = "noticed"
+    """The LSP breaks a rule that does not touch this payment."""
+    PAYING = "paying"
+    HELD = "held"
+    """The LSP holds the payment, and can still give it back."""
+    PAID = "paid"
+    VERIFYING = "verifying"
+    """The LSP says COMPLETED; our own node, or its list, is looked at."""
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`text` is ours: one line for a person."""
+
+    step: Step
+    text: str
+    order_id: OrderId | None = None
+
+
+Tell = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The same for every purchase; `Lsps1.buy` explains each."""
+
+    max_fee: Sat
+    max_routing_fee: Sat | None
+    accept_violation: frozenset[str]
+    new: bool
+    pay: bool
+    confirm: Ask | None
+    progress: Tell | None
+
+    def tell(self, step: Step, text: str, order_id: OrderId | None = None) -> None:
+        if self.progress is not None:
+            self.progress(Progress(step, text, order_id))
+
+    def routing_limit(self, order_total: Sat) -> Msat:
+        if self.max_routing_fee is not None:
+            return self.max_routing_fee.to_msat()
+        return Msat(int(order_total.to_msat()) // _ROUTING_FEE_DIVISOR) + _ROUTING_FEE_BASE.to_msat()

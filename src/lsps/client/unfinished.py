@@ -1,0 +1,168 @@
+"""What the journal knows of the same wish: gone on with, dropped, or in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic
+
+from lsps.client.checks import invoice_violations, order_violations, payable_option, read_invoice
+from lsps.client.customer import Customer
+from lsps.client.errors import (
+    LspRefused,
+    NotPayable,
+    OrderFailed,
+    OrderInFlight,
+    OrderNotFound,
+    RuleViolated,
+    Unreachable,
+)
+from lsps.client.purchase import D, O, Purchase
+from lsps.client.record import Record, payment_hash
+from lsps.client.terms import Step, Terms
+from lsps.node.contract import NodeError, NodeInfo, Payment, Payments, PaymentStatus
+from lsps.protocol.payment import Bolt11Payment, OrderState, PaymentState
+from lsps.protocol.rules import Severity
+from lsps.protocol.sanitize import sanitize
+from lsps.store.journal import Entry, EntryState
+
+_UNANSWERED_FOR = timedelta(days=1)
+"""After that an order whose reply was lost has long expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Generic[O]):
+    """An order of ours. `option` is how it is to be paid; None: nothing (more) is. `payment` is the one that an earlier
+    run sent, if it did."""
+
+    record: Record
+    order: O
+    option: Bolt11Payment | None
+    resumed: bool
+    payment: Payment | None = None
+
+
+class Unfinished(Generic[O, D]):
+    """Looks through earlier orders of one purchase."""
+
+    def __init__(
+        self, customer: Customer, purchase: Purchase[O, D], terms: Terms, info: NodeInfo, payments: Payments
+    ) -> None:
+        self._customer = customer
+        self._session = customer.session
+        self._purchase = purchase
+        self._terms = terms
+        self._info = info
+        self._payments = payments
+
+    async def find(self) -> Standing[O] | None:
+        """The order to go on with; None: order afresh. Raises OrderInFlight if a new one is wanted in spite of it, and
+        whatever asking the LSP and our own node raises."""
+        for entry in await self.entries():
+            record = Record(self._customer.journal, self._customer.clock, entry)
+            standing = await self._judge(record)
+            if standing is not None:
+                text = f"going on with the order of {entry.created_at:%Y-%m-%d %H:%M} UTC instead of ordering again"
+                self._terms.tell(Step.RESUMED, text, record.order_id)
+                return standing
+        return None
+
+    async def entries(self) -> Sequence[Entry]:
+        """The newest first, but those for which money may be on its way before all others."""
+        found: dict[int, Entry] = {}
+        for key in self._purchase.keys:
+            for entry in await self._customer.journal.unfinished(
+                self._info.node_id, self._session.lsp, self._purchase.create.name, key
+            ):
+                found[entry.number] = entry
+        return sorted(found.values(), key=lambda entry: (entry.state is not EntryState.PAYING, -entry.number))
+
+    async def _judge(self, record: Record) -> Standing[O] | None:
+        entry = record.entry
+        if entry.order_id is None:
+            await self._unanswered(record)
+            return None
+        payment = None if entry.payment_hash is None else await self._payments.lookup(entry.payment_hash)
+        if payment is not None and payment.status is not PaymentStatus.FAILED:
+            if self._terms.new:
+                await self._refuse_new_in_flight(record, payment)
+                return None
+            return Standing(record, self._purchase.read_order(entry.order), None, True, payment)
+        if self._terms.new:
+            if entry.state is EntryState.PAYING:
+                await record.mark(EntryState.FAILED, "nothing was paid, and a new order was wanted")
+            return None
+        return await self._judge_unpaid(record)
+
+    async def _unanswered(self, record: Record) -> None:
+        if self._customer.clock.now() - record.entry.created_at > _UNANSWERED_FOR:
+            await record.mark(EntryState.ABANDONED, "never answered, unpaid, expired")
+            return
+        text = "an earlier order was never answered: unknown, unpaid, it expires; ordering again"
+        self._terms.tell(Step.UNANSWERED, text)
+
+    async def _refuse_new_in_flight(self, record: Record, payment: Payment) -> None:
+        """In flight is from paying to the LSP's final state. Raises OrderInFlight."""
+        try:
+            order = await self._ask(record)
+            state = order.order_state
+        except (LspRefused, Unreachable, RuleViolated, NodeError):
+            state = OrderState.CREATED
+        if payment.status is PaymentStatus.IN_FLIGHT or state is OrderState.CREATED:
+            raise OrderInFlight(
+                f"order {sanitize(record.order_id, limit=64)} for the same is being paid for; wait for its end, or repeat without asking "
+                "for a new one to follow it",
+                order_id=record.order_id,
+            )
+        final = EntryState.COMPLETED if state is OrderState.COMPLETED else EntryState.NOT_DELIVERED
+        await record.mark(final, f"the LSP's last word, not verified: {state}", order)
+
+    async def _judge_unpaid(self, record: Record) -> Standing[O] | None:
+        """Nothing of ours is on its way for this order."""
+        try:
+            order = await self._ask(record)
+        except OrderNotFound:
+            await self._drop(record, EntryState.FAILED, "the LSP does not know it any more")
+            return None
+        try:
+            option = payable_option(order)
+        except OrderFailed:
+            await self._drop(record, EntryState.FAILED, "it failed or expired, unpaid")
+            return None
+        except NotPayable as other:
+            await self._drop(record, EntryState.ABANDONED, str(other))
+            return None
+        # HOLD or PAID though this node did not pay: somebody did (this node, before it lost its records?).
+        if option is None or option.state in {PaymentState.HOLD, PaymentState.PAID}:
+            return Standing(record, order, None, True)
+        if (objection := self._objection(record, order, option)) is not None:
+            await self._drop(record, EntryState.ABANDONED, objection)
+            return None
+        return Standing(record, order, option, True)
+
+    def _objection(self, record: Record, order: O, option: Bolt11Payment) -> str | None:
+        """Why an unpaid order is not paid now. A fresh one takes its place, and is checked in full."""
+        if payment_hash(option.invoice) != record.entry.payment_hash:
+            return "its invoice is not the one that was first given"
+        found = list(order_violations(order, self._purchase.violations(order), self._terms))
+        try:
+            invoice = read_invoice(order, option)
+        except RuleViolated as broken:
+            return str(broken)
+        now = self._customer.clock.now()
+        found += invoice_violations(option, invoice, self._session.lsp, self._info, now)
+        texts = [violation.text for violation in found if violation.severity is Severity.MUST]
+        return "; ".join(texts) or None
+
+    async def _ask(self, record: Record) -> O:
+        method, params = self._purchase.get_order(record.order_id)
+        order = await self._session.call(method, params)
+        if order.order_id != record.order_id:
+            raise Unreachable("the LSP answered about another order than it was asked about")
+        return order
+
+    async def _drop(self, record: Record, state: EntryState, why: str) -> None:
+        await record.mark(state, why)
+        text = f"an unpaid order of {record.entry.created_at:%Y-%m-%d %H:%M} UTC is not used any more: {why}"
+        self._terms.tell(Step.DROPPED, text, record.order_id)
