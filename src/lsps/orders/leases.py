@@ -26,17 +26,25 @@ def channel_expires_at(terms: ChannelTerms, funded_at: datetime) -> datetime:
     return funded_at + (terms.funding_confirms_within_blocks + terms.channel_expiry_blocks) * BLOCK_TIME
 
 
-def begin(order: Order, terms: ChannelTerms, funding: Outpoint, now: Now) -> Lease:
-    """The lease of a channel just funded: counted from the tip until its confirmation height is known."""
-    return Lease(
+def begin(order: Order, terms: ChannelTerms, funding: Outpoint, recorded: Lease | None, now: Now) -> Lease:
+    """The lease of a channel just funded: counted from the tip until its confirmation height is known.
+
+    `recorded`: one that the operator recorded before the opening's outcome was known; it is taken over, never lowered.
+    """
+    expiration_block = now.tip + terms.channel_expiry_blocks
+    begun = Lease(
         channel_id=funding.channel_id(),
         lsp=order.lsp,
         peer=order.principal,
-        expiration_block=now.tip + terms.channel_expiry_blocks,
+        expiration_block=expiration_block,
         provisional_from=now.tip,
         expires_at=channel_expires_at(terms, now.time),
         original_order=OriginalOrder(order.id, Service.LSPS1),
     )
+    if recorded is None:
+        return begun
+    until = max(recorded.expiration_block, expiration_block)
+    return replace(begun, expiration_block=until, ended=recorded.ended, version=recorded.version)
 
 
 def blocks_left(lease: Lease | None, tip: BlockHeight) -> int:
@@ -49,15 +57,19 @@ def max_extension(lease: Lease | None, tip: BlockHeight, configured: int) -> int
     return max(0, configured - blocks_left(lease, tip))
 
 
-def extended_to(lease: Lease | None, terms: ExtensionTerms) -> BlockHeight:
-    """Where the order's blocks lead now: from the lease's present end or the promised start, whichever is later."""
-    start = terms.expiration_block if lease is None else max(lease.expiration_block, terms.expiration_block)
-    return start + terms.channel_extension_expiry_blocks
+def extension_start(lease: Lease | None, terms: ExtensionTerms) -> BlockHeight:
+    """Where the order's blocks are added now: the lease's present end or the promised start, whichever is later."""
+    return terms.expiration_block if lease is None else max(lease.expiration_block, terms.expiration_block)
+
+
+def blocks_after(lease: Lease | None, terms: ExtensionTerms, tip: BlockHeight) -> int:
+    """How far ahead of the tip the extended lease would end; an int, for it may lie beyond any height."""
+    return extension_start(lease, terms).blocks_since(tip) + terms.channel_extension_expiry_blocks
 
 
 def extend(order: Order, terms: ExtensionTerms, lease: Lease | None, now: Now) -> tuple[Lease, Extension]:
     """The lease with the order's blocks added, and the row that says so once."""
-    new = extended_to(lease, terms)
+    new = extension_start(lease, terms) + terms.channel_extension_expiry_blocks
     if lease is None:
         lease = Lease(channel_id=terms.channel_id, lsp=order.lsp, peer=order.principal, expiration_block=BlockHeight(0))
     expires_at = lease.expires_at

@@ -89,7 +89,7 @@ class ExtensionTerms:
 
 @dataclass(frozen=True, slots=True)
 class Bolt11Option:
-    """The order's hold invoice (bLIP-51 §3.1). `cancelled`: the node confirmed that it is."""
+    """The order's hold invoice (bLIP-51 §3.1). `cancelled`: the node confirmed it once, and it stays told."""
 
     payment_hash: bytes
     invoice: str
@@ -98,7 +98,7 @@ class Bolt11Option:
     order_total: Sat
     cancelled: bool = False
     cancelling: bool = False
-    """To be cancelled at the node: expired while the order lives, or paid beside another option."""
+    """To be cancelled at the node: given back, expired while the order lives, or paid beside another option."""
     earliest_expiry: BlockHeight | None = None
     """The lowest height at which an HTLC held for it times out."""
 

@@ -33,7 +33,7 @@ def effects(order: Order) -> frozenset[EffectName]:
         names.add(EffectName.OPEN_CHANNEL)
     elif order.state is State.FULFILLED:
         names.add(EffectName.SETTLE_INVOICE)
-    if order.bolt11 is not None and order.bolt11.cancelling and not order.bolt11.cancelled:
+    if order.bolt11 is not None and order.bolt11.cancelling:
         names.add(EffectName.CANCEL_INVOICE)
     return frozenset(names)
 

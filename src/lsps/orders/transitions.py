@@ -84,7 +84,7 @@ def place(event: Placed, lease: Lease | None, now: Now, rules: Rules) -> Outcome
     outcome = Outcome(order)
     if order.is_free:
         outcome = _paid(order, lease, ChannelStanding.GOOD, now, rules)
-    if event.token_uses is None:
+    if event.token_uses is None or outcome.order.state is State.FAILED:
         return outcome
     consumed = outcome.order.state is State.COMPLETED
     return replace(outcome, token=TokenChange(event.token, int(not consumed), int(consumed), event.token_uses))
@@ -93,9 +93,22 @@ def place(event: Placed, lease: Lease | None, now: Now, rules: Rules) -> Outcome
 def step(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
     """The order and the lease after the event. Raises IllegalTransition."""
     handler = TRANSITIONS.get((order.state, type(event)))
-    if handler is None:
+    if handler is None or not _concerns(order, event):
         raise IllegalTransition(order, event)
     return _with_token(order, handler(order, lease, event, now, rules))
+
+
+def _concerns(order: Order, event: Event) -> bool:
+    """Whether such an order can have such an event at all: a free one has no invoice, an extension opens nothing."""
+    match event:
+        case PaymentHeld() | InvoiceCancelled() | InvoiceSettled():
+            return not order.is_free
+        case ChannelChecked():
+            return isinstance(order.terms, ExtensionTerms)
+        case InputsChosen() | ChannelOpened() | OpenFailed():
+            return isinstance(order.terms, ChannelTerms)
+        case TimePassed() | Placed():
+            return True
 
 
 # --- what the table's cells do --------------------------------------------------------------------------------------
@@ -142,7 +155,7 @@ def _decide_extension(
         return _give_back(order, "the channel is closing, closed or no longer the peer's", now)
     if _too_near_timeout(order, now, rules):
         return _give_back(order, "the payment would time out too soon", now)
-    if leases.extended_to(lease, terms).blocks_since(now.tip) > rules.max_extension_blocks:
+    if leases.blocks_after(lease, terms, now.tip) > rules.max_extension_blocks:
         return _give_back(order, "other extensions came first: the lease would end beyond the maximum", now)
     lease, extension = leases.extend(order, terms, lease, now)
     return Outcome(_fulfilled(order, now), lease, extension)
@@ -164,7 +177,7 @@ def _loss(order: Order, now: Now) -> Order:
 
 def _give_back(order: Order, reason: str, now: Now) -> Outcome:
     """Cancel at the node first; FAILED and REFUNDED are told only after it confirmed (money rule 5)."""
-    if order.bolt11 is None or order.bolt11.cancelled:
+    if order.bolt11 is None or (order.bolt11.cancelled and not order.bolt11.cancelling):
         return Outcome(_failed(order, reason, now))
     bolt11 = replace(order.bolt11, cancelling=True)
     return Outcome(replace(order, state=State.CLOSING, bolt11=bolt11, reason=reason, give_up_at=None))
@@ -184,16 +197,18 @@ def _held_again(order: Order, lease: Lease | None, event: Event, now: Now, rules
     """The same payment seen once more; its first timeout may have changed while more parts came."""
     if not isinstance(event, PaymentHeld) or order.bolt11 is None:
         raise IllegalTransition(order, event)
+    if order.bolt11.cancelled:
+        return _held_too_late(order, lease, event, now, rules)
     if order.bolt11.earliest_expiry == event.earliest_expiry:
         return Outcome(order)
     return Outcome(replace(order, bolt11=replace(order.bolt11, earliest_expiry=event.earliest_expiry)))
 
 
 def _held_too_late(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
-    """Money for an order that has ended: given back, the order stays as it was told."""
+    """Money after the cancellation was confirmed and told: given back, and what was told stays told."""
     if order.bolt11 is None:
         raise IllegalTransition(order, event)
-    return Outcome(replace(order, bolt11=replace(order.bolt11, cancelling=True, cancelled=False)))
+    return Outcome(replace(order, bolt11=replace(order.bolt11, cancelling=True)))
 
 
 def _cancelled(order: Order) -> Order:
@@ -256,7 +271,7 @@ def _choose(order: Order, lease: Lease | None, event: Event, now: Now, rules: Ru
 def _opened(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
     if not isinstance(event, ChannelOpened) or not isinstance(order.terms, ChannelTerms):
         raise IllegalTransition(order, event)
-    lease = leases.begin(order, order.terms, event.funding, now)
+    lease = leases.begin(order, order.terms, event.funding, lease, now)
     channel = FundedChannel(event.funding, now.time, leases.channel_expires_at(order.terms, now.time))
     return Outcome(_fulfilled(replace(order, channel=channel), now), lease)
 

@@ -1,0 +1,129 @@
+"""What hangs on an order: effects, due times, reserved inputs, the watched invoice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lsps.orders import pending
+from lsps.orders.events import Now, Rules, TimePassed
+from lsps.orders.model import FINAL, Order, State
+from lsps.orders.transitions import step
+from lsps.units import BlockHeight
+from tests.orders import samples, strategies
+from tests.orders.samples import CHANNEL_TERMS, EXTENSION_TERMS, INPUTS, LEASE, NOW, RULES, later, order_in
+
+# Due: what brings TimePassed, "expiry" of the invoice or "give-up" with the height 105 blocks on. Inputs: reserved.
+
+LSPS1 = """
+                   effects         due     inputs watched unpaid
+awaiting_payment   -               expiry  -      yes     yes
+paid               choose_inputs   give-up -      yes     -
+fulfilling         open_channel    -       yes    yes     -
+fulfilled          settle_invoice  -       -      yes     -
+completed          -               -       -      -       -
+unpaid             -               -       -      -       -
+closing            cancel_invoice  -       -      yes     -
+failed             -               -       -      -       -
+"""
+LSPS1_FREE = """
+                   effects         due     inputs watched unpaid
+paid               choose_inputs   free    -      -       -
+fulfilling         open_channel    -       yes    -       -
+completed          -               -       -      -       -
+failed             -               -       -      -       -
+"""
+LSPS7 = """
+                   effects         due     inputs watched unpaid
+awaiting_payment   -               expiry  -      yes     yes
+paid               check_channel   give-up -      yes     -
+fulfilled          settle_invoice  -       -      yes     -
+completed          -               -       -      -       -
+unpaid             -               -       -      -       -
+closing            cancel_invoice  -       -      yes     -
+failed             -               -       -      -       -
+"""
+DUE = {
+    "-": (None, None),
+    "expiry": (later(seconds=3_600).time, None),
+    "give-up": (later(seconds=1_800).time, later(blocks=105).tip),
+    "free": (later(seconds=1_800).time, None),
+}
+
+
+def lines(table: str) -> list[list[str]]:
+    return [line.split() for line in table.strip().splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("order", "row"),
+    [
+        *((order_in(State[row[0].upper()], CHANNEL_TERMS), row) for row in lines(LSPS1)),
+        *((order_in(State[row[0].upper()], CHANNEL_TERMS, free=True), row) for row in lines(LSPS1_FREE)),
+        *((order_in(State[row[0].upper()], EXTENSION_TERMS), row) for row in lines(LSPS7)),
+    ],
+)
+def test_what_hangs_on_each_state(order: Order, row: list[str]) -> None:
+    """Effects, due times, reserved inputs, the watched invoice and the unpaid count are as the table says."""
+    _, names, due, inputs, watched, unpaid = row
+    assert {name.name.lower() for name in pending.effects(order)} == ({names} - {"-"})
+    assert (pending.due_at(order), pending.due_height(order, RULES)) == DUE[due]
+    assert pending.reserved_inputs(order) == (INPUTS if inputs == "yes" else ())
+    assert pending.watched_hash(order) == (samples.OPTION.payment_hash if watched == "yes" else None)
+    assert pending.is_unpaid(order) == (unpaid == "yes")
+
+
+def test_every_state_has_a_line() -> None:
+    """A state added to the code has to be added to the table."""
+    assert [State[row[0].upper()] for row in lines(LSPS1)] == list(State)
+
+
+def test_a_cancelled_invoice_is_not_watched() -> None:
+    """Once the node confirmed the cancellation there is nothing left to hear, though the opening goes on."""
+    order = order_in(State.FULFILLING, CHANNEL_TERMS)
+    assert order.bolt11 is not None
+    cancelled = replace(order, bolt11=replace(order.bolt11, cancelled=True))
+    assert pending.watched_hash(cancelled) is None
+    assert pending.reserved_inputs(cancelled) == INPUTS
+
+
+@given(strategies.orders(), strategies.rules)
+def test_what_ended_keeps_nothing(order: Order, rules: Rules) -> None:
+    """An ended order has no effect, due time or input of its own accord; a living one has a way to move on."""
+    moves = (pending.effects(order), pending.due_at(order))
+    assert (moves == (frozenset(), None)) == (order.state in FINAL)
+    if order.state in FINAL:
+        assert (pending.due_height(order, rules), pending.reserved_inputs(order)) == (None, ())
+
+
+@given(st.integers(0, 400), st.integers(0, 144))
+def test_the_due_height_is_where_time_gives_back(blocks: int, margin: int) -> None:
+    """At the due height TimePassed gives the payment back, and one block earlier it does not: else the engine would
+    ask for the same order again and again, or too late."""
+    rules = replace(RULES, hold_margin_blocks=margin)
+    order = order_in(State.PAID, CHANNEL_TERMS)
+    assert order.bolt11 is not None
+    order = replace(order, bolt11=replace(order.bolt11, earliest_expiry=NOW.tip + blocks))
+    due = pending.due_height(order, rules)
+    assert due is not None
+    assert step(order, None, TimePassed(), replace(NOW, tip=due), rules).order.state is State.CLOSING
+    assert step(order, None, TimePassed(), replace(NOW, tip=due + -1), rules).order is order
+
+
+def test_a_timeout_near_the_first_block_is_due_at_once() -> None:
+    """On a young chain, as in tests, a due height below zero is zero."""
+    order = order_in(State.PAID, CHANNEL_TERMS)
+    assert order.bolt11 is not None
+    young = replace(order, bolt11=replace(order.bolt11, earliest_expiry=BlockHeight(5)))
+    assert pending.due_height(young, RULES) == BlockHeight(0)
+
+
+@given(strategies.orders(frozenset({State.AWAITING_PAYMENT, State.PAID})), strategies.rules)
+def test_the_due_time_is_where_time_moves_on(order: Order, rules: Rules) -> None:
+    """At its due time TimePassed moves an order out of its state, so that it is due no more."""
+    due = pending.due_at(order)
+    assert due is not None
+    assert step(order, LEASE, TimePassed(), Now(due, BlockHeight(0)), rules).order.state is not order.state

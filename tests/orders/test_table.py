@@ -1,0 +1,158 @@
+"""Every state times every event, for LSPS1, LSPS7 and free orders, as the design's table of the life of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from lsps.orders.events import (
+    ChannelChecked,
+    ChannelOpened,
+    ChannelStanding,
+    Event,
+    InputsChosen,
+    InvoiceCancelled,
+    InvoiceSettled,
+    Now,
+    OpenFailed,
+    Placed,
+    TimePassed,
+)
+from lsps.orders.model import ChannelTerms, ExtensionTerms, Order, State
+from lsps.orders.transitions import IllegalTransition, Outcome, step
+from tests.orders import samples
+from tests.orders.samples import CHANNEL_TERMS, EXTENSION_TERMS, FUNDING_OUTPOINT, INPUTS, LEASE, NOW, RULES
+
+# "=" the order stays as it is, "-" illegal, "~" it stays in its state but something of it changes.
+# A free LSPS7 order is complete in the commit that creates it; LSPS7 has no irrevocable call: it is never fulfilling.
+
+LSPS1 = """
+                   held     cancelled settled   early near    late    checked gone chosen     opened    unopened placed
+awaiting_payment   paid     failed    -         =     =       closing -       -    -          -         -        -
+paid               =        failed    -         =     closing closing -       -    fulfilling -         -        -
+fulfilling         =        ~         -         =     =       =       -       -    -          fulfilled closing  -
+fulfilled          =        unpaid    completed =     =       =       -       -    -          =         -        -
+completed          =        -         =         =     =       =       -       -    -          =         -        -
+unpaid             ~        =         -         =     =       =       -       -    -          =         -        -
+closing            =        failed    -         =     =       =       -       -    -          -         -        -
+failed             ~        =         -         =     =       =       -       -    -          -         -        -
+"""
+LSPS1_CANCELLED = """
+                   held     cancelled settled   early near    late    checked gone chosen     opened    unopened placed
+fulfilling         ~        =         -         =     =       =       -       -    -          unpaid    failed   -
+"""
+LSPS1_FREE = """
+                   held     cancelled settled   early near    late    checked gone chosen     opened    unopened placed
+paid               -        -         -         =     =       failed  -       -    fulfilling -         -        -
+fulfilling         -        -         -         =     =       =       -       -    -          completed failed   -
+completed          -        -         -         =     =       =       -       -    -          =         -        -
+failed             -        -         -         =     =       =       -       -    -          -         -        -
+"""
+LSPS7 = """
+                   held     cancelled settled   early near    late    checked   gone    chosen opened unopened placed
+awaiting_payment   paid     failed    -         =     =       closing -         -       -      -      -        -
+paid               =        failed    -         =     closing closing fulfilled closing -      -      -        -
+fulfilled          =        unpaid    completed =     =       =       =         =       -      -      -        -
+completed          =        -         =         =     =       =       =         =       -      -      -        -
+unpaid             ~        =         -         =     =       =       =         =       -      -      -        -
+closing            =        failed    -         =     =       =       =         =       -      -      -        -
+failed             ~        =         -         =     =       =       =         =       -      -      -        -
+"""
+LSPS7_FREE = """
+                   held     cancelled settled   early near    late    checked   gone    chosen opened unopened placed
+completed          -        -         -         =     =       =       =         =       -      -      -        -
+failed             -        -         -         =     =       =       =         =       -      -      -        -
+"""
+
+EVENTS: dict[str, tuple[Event, Now]] = {
+    "held": (samples.HELD, NOW),
+    "cancelled": (InvoiceCancelled(), NOW),
+    "settled": (InvoiceSettled(), NOW),
+    "early": (TimePassed(), NOW),
+    "near": (TimePassed(), samples.later(blocks=105)),
+    "late": (TimePassed(), samples.later(seconds=3_600)),
+    "checked": (ChannelChecked(ChannelStanding.GOOD), NOW),
+    "gone": (ChannelChecked(ChannelStanding.GONE), NOW),
+    "chosen": (InputsChosen(INPUTS, 1_000), NOW),
+    "opened": (ChannelOpened(FUNDING_OUTPOINT), NOW),
+    "unopened": (OpenFailed("the peer refused"), NOW),
+    "placed": (samples.placed(CHANNEL_TERMS), NOW),
+}
+
+
+def cancelled(order: Order) -> Order:
+    """The order, its payment having gone back while the opening's outcome is awaited."""
+    assert order.bolt11 is not None
+    return replace(order, bolt11=replace(order.bolt11, cancelled=True))
+
+
+def rows(table: str) -> Iterator[tuple[State, str, str]]:
+    """(state, event, expected) of a table."""
+    header, *lines = table.strip().splitlines()
+    columns = header.split()
+    for line in lines:
+        state, *cells = line.split()
+        for column, cell in zip(columns, cells, strict=True):
+            yield State[state.upper()], column, cell
+
+
+def orders(terms: ChannelTerms | ExtensionTerms, table: str, *, free: bool = False) -> Iterator[tuple[Order, str, str]]:
+    for state, event, expected in rows(table):
+        yield samples.order_in(state, terms, free=free), event, expected
+
+
+CELLS: list[tuple[str, Order, str, str]] = [
+    *(("lsps1", *row) for row in orders(CHANNEL_TERMS, LSPS1)),
+    *(("lsps1-cancelled", cancelled(row[0]), *row[1:]) for row in orders(CHANNEL_TERMS, LSPS1_CANCELLED)),
+    *(("lsps1-free", *row) for row in orders(CHANNEL_TERMS, LSPS1_FREE, free=True)),
+    *(("lsps7", *row) for row in orders(EXTENSION_TERMS, LSPS7)),
+    *(("lsps7-free", *row) for row in orders(EXTENSION_TERMS, LSPS7_FREE, free=True)),
+]
+
+
+@pytest.mark.parametrize(
+    ("order", "event", "expected"),
+    [pytest.param(*cell[1:], id=f"{cell[0]}-{cell[1].state.name.lower()}-{cell[2]}") for cell in CELLS],
+)
+def test_each_pair_leads_where_the_design_says(order: Order, event: str, expected: str) -> None:
+    """A state and an event lead to the state of the design's table, or are refused as a contradiction."""
+    happened, now = EVENTS[event]
+    lease = LEASE if isinstance(order.terms, ExtensionTerms) else None
+    if expected == "-":
+        with pytest.raises(IllegalTransition, match=f"order order is {order.state.value}: {type(happened).__name__}"):
+            step(order, lease, happened, now, RULES)
+        return
+    outcome = step(order, lease, happened, now, RULES)
+    if expected == "=":
+        assert outcome == Outcome(order)
+    elif expected == "~":
+        assert outcome == replace(Outcome(order), order=outcome.order)
+        assert outcome.order != order
+        assert outcome.order.state is order.state
+    else:
+        assert outcome.order.state is State[expected.upper()]
+
+
+@pytest.mark.parametrize(
+    ("table", "unreachable"),
+    [
+        (LSPS1, set()),
+        (LSPS1_FREE, {State.AWAITING_PAYMENT, State.FULFILLED, State.UNPAID, State.CLOSING}),
+        (LSPS7, {State.FULFILLING}),
+        (LSPS7_FREE, set(State) - {State.COMPLETED, State.FAILED}),
+    ],
+    ids=["lsps1", "lsps1-free", "lsps7", "lsps7-free"],
+)
+def test_no_pair_is_missing(table: str, unreachable: set[State]) -> None:
+    """The tables above name every state that such an order can be in, times every column."""
+    assert {(state, event) for state, event, _ in rows(table)} == {
+        (state, event) for state in set(State) - unreachable for event in EVENTS
+    }
+
+
+def test_every_kind_of_event_has_a_column() -> None:
+    """An event added to the code has to be added to the tables."""
+    assert {type(event) for event, _ in EVENTS.values()} == set(Event.__args__)
+    assert any(type(event) is Placed for event, _ in EVENTS.values())

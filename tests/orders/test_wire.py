@@ -1,0 +1,140 @@
+"""What a client is told, over every walk of an order: it never goes back (money rules 1, 4 and 5)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+
+from lsps.orders import wire
+from lsps.orders.events import InvoiceCancelled, PaymentHeld
+from lsps.orders.model import ExtensionTerms, State
+from lsps.orders.pending import EffectName, effects
+from lsps.protocol.payment import OrderState, PaymentState
+from tests.orders import samples
+from tests.orders.samples import CHANNEL_TERMS
+from tests.orders.strategies import Step, walks
+
+EXPECT, HOLD, PAID, REFUNDED = (
+    PaymentState.EXPECT_PAYMENT,
+    PaymentState.HOLD,
+    PaymentState.PAID,
+    PaymentState.REFUNDED,
+)
+MAY_FOLLOW = {
+    EXPECT: {EXPECT, HOLD, REFUNDED},
+    HOLD: {HOLD, PAID, REFUNDED},
+    PAID: {PAID},
+    REFUNDED: {REFUNDED},
+}
+
+
+def payment_state(step: Step) -> PaymentState:
+    assert step.order.bolt11 is not None
+    return wire.bolt11_state(step.order, step.order.bolt11)
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "payment"),
+    [
+        (State.AWAITING_PAYMENT, OrderState.CREATED, EXPECT),
+        (State.PAID, OrderState.CREATED, HOLD),
+        (State.FULFILLING, OrderState.CREATED, HOLD),
+        (State.FULFILLED, OrderState.COMPLETED, HOLD),
+        (State.COMPLETED, OrderState.COMPLETED, PAID),
+        (State.UNPAID, OrderState.COMPLETED, REFUNDED),
+        (State.CLOSING, OrderState.CREATED, EXPECT),
+        (State.FAILED, OrderState.FAILED, REFUNDED),
+    ],
+)
+def test_each_state_has_the_specifications_words(state: State, told: OrderState, payment: PaymentState) -> None:
+    """A state is told as the design's table says (bLIP-51 §2 order_state, §3.1 state)."""
+    order = samples.order_in(state, CHANNEL_TERMS)
+    assert order.bolt11 is not None
+    assert wire.order_state(order) is told
+    assert wire.bolt11_state(order, order.bolt11) is payment
+
+
+@given(walks())
+def test_order_state_never_goes_back(walk: list[Step]) -> None:
+    """COMPLETED and FAILED are final, and only CREATED leads anywhere (bLIP-51 §2; money rule 5)."""
+    told = [wire.order_state(step.order) for step in walk]
+    for before, after in pairwise(told):
+        assert before in (OrderState.CREATED, after)
+
+
+@given(walks())
+def test_payment_state_never_goes_back(walk: list[Step]) -> None:
+    """PAID and REFUNDED are final, HOLD never turns back to EXPECT_PAYMENT, and PAID comes from HOLD (bLIP-51 §3.1)."""
+    if walk[0].order.is_free:
+        return
+    told = [payment_state(step) for step in walk]
+    assert told[0] is EXPECT
+    for before, after in pairwise(told):
+        assert after in MAY_FOLLOW[before]
+
+
+@given(walks())
+def test_failed_and_refunded_follow_the_nodes_confirmation(walk: list[Step]) -> None:
+    """A client reads REFUNDED only after the node confirmed the cancellation, and an order ends as FAILED only
+    when nothing arrived since (money rule 5)."""
+    confirmed = held_since = False
+    for step in walk:
+        if isinstance(step.event, InvoiceCancelled):
+            confirmed, held_since = True, False
+        elif isinstance(step.event, PaymentHeld):
+            held_since = True
+        if step.order.is_free:
+            continue
+        if payment_state(step) is REFUNDED:
+            assert confirmed
+        if step.order.state is State.FAILED and step.before is not None and step.before.state is not State.FAILED:
+            assert confirmed
+            assert not held_since
+
+
+@given(walks())
+def test_settled_only_when_delivered(walk: list[Step]) -> None:
+    """The invoice is to be settled only when this commit or one before stored the channel or the extension
+    (money rule 1)."""
+    delivered = 0
+    for step in walk:
+        if isinstance(step.order.terms, ExtensionTerms):
+            delivered += step.outcome.extension is not None
+            assert (step.outcome.extension is None) == (step.outcome.lease is None)
+        else:
+            delivered += step.outcome.lease is not None
+            assert (step.order.channel is not None) == (delivered == 1)
+        assert delivered <= 1
+        settles = EffectName.SETTLE_INVOICE in effects(step.order)
+        assert (settles or wire.order_state(step.order) is OrderState.COMPLETED) == (delivered == 1)
+
+
+@given(walks())
+def test_never_settled_and_cancelled(walk: list[Step]) -> None:
+    """No commit leaves both a settlement and a cancellation to be carried out, nor any work beside a giving back."""
+    for step in walk:
+        names = effects(step.order)
+        assert not names >= {EffectName.SETTLE_INVOICE, EffectName.CANCEL_INVOICE}
+        if step.order.state is State.CLOSING:
+            assert names == {EffectName.CANCEL_INVOICE}
+
+
+@given(walks())
+def test_money_that_comes_after_the_end_is_given_back(walk: list[Step]) -> None:
+    """After a payment event a closed or failed order has a cancellation to carry out until the node confirms it
+    (money rule 4)."""
+    held = False
+    for step in walk:
+        held = isinstance(step.event, PaymentHeld) or (held and not isinstance(step.event, InvoiceCancelled))
+        if held and step.order.state in (State.FAILED, State.UNPAID, State.CLOSING):
+            assert EffectName.CANCEL_INVOICE in effects(step.order)
+
+
+@given(walks())
+def test_the_lease_never_ends_earlier(walk: list[Step]) -> None:
+    """Whatever happens to an order, the lease it stores keeps at least what the order was promised."""
+    for step in walk:
+        if isinstance(step.order.terms, ExtensionTerms) and step.outcome.lease is not None:
+            assert step.outcome.lease.expiration_block >= step.order.terms.new_channel_expiry_block
