@@ -138,7 +138,14 @@ class Declined(StoppedBeforePaying):
 
 
 class OrderInFlight(StoppedBeforePaying):
-    """Another order was asked for while one of the same kind is being paid for."""
+    """An order for the same is being paid for: `order_id`."""
+
+    def __init__(self, order_id: OrderId) -> None:
+        super().__init__(
+            f"order {sanitize(order_id, limit=64)} for the same is being paid for, so nothing else was paid; "
+            "the same call again follows it to its end, unless it asks for a new one",
+            order_id=order_id,
+        )
 
 
 class PaymentNotMade(LspsError):

@@ -33,7 +33,7 @@ from lsps.protocol.payment import Bolt11Payment
 from lsps.protocol.rules import RuleViolation
 from lsps.protocol.sanitize import sanitize
 from lsps.store.journal import Entry, EntryState
-from lsps.units import NodeId
+from lsps.units import NodeId, OrderId
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +188,7 @@ class Ordering(Generic[O, D]):
             return
         for other in await self._unfinished.entries():
             if other.state is EntryState.PAYING and other.number != record.entry.number:
-                text = f"order {sanitize(other.order_id or '', limit=64)} for the same is being paid for; nothing was paid for this one"
-                raise OrderInFlight(text, order_id=record.order_id)
+                raise OrderInFlight(other.order_id or OrderId(""))
 
     # --- after paying -----------------------------------------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from lsps.client.terms import Step, Terms
 from lsps.node.contract import NodeError, NodeInfo, Payment, Payments, PaymentStatus
 from lsps.protocol.payment import Bolt11Payment, OrderState, PaymentState
 from lsps.protocol.rules import Severity
-from lsps.protocol.sanitize import sanitize
 from lsps.store.journal import Entry, EntryState
 
 _UNANSWERED_FOR = timedelta(days=1)
@@ -110,11 +109,7 @@ class Unfinished(Generic[O, D]):
         except (LspRefused, Unreachable, RuleViolated, NodeError):
             state = OrderState.CREATED
         if payment.status is PaymentStatus.IN_FLIGHT or state is OrderState.CREATED:
-            raise OrderInFlight(
-                f"order {sanitize(record.order_id, limit=64)} for the same is being paid for; wait for its end, or repeat without asking "
-                "for a new one to follow it",
-                order_id=record.order_id,
-            )
+            raise OrderInFlight(record.order_id)
         final = EntryState.COMPLETED if state is OrderState.COMPLETED else EntryState.NOT_DELIVERED
         await record.mark(final, f"the LSP's last word, not verified: {state}", order)
 
