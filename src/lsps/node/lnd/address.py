@@ -37,8 +37,8 @@ class LndAddress:
     macaroon: Path
 
 
-def parse(url: str) -> LndAddress:
-    """The address that the URL names. Raises InvalidNodeUrl. Relative paths are relative to the working directory."""
+def parse(url: str, base: Path = Path()) -> LndAddress:
+    """The address that the URL names. Relative paths are relative to `base`. Raises InvalidNodeUrl."""
     parts = urlsplit(url)
     if parts.scheme != "lnd":
         raise InvalidNodeUrl(f"a URL of an LND node begins with lnd://, not {parts.scheme or 'nothing'}://")
@@ -50,8 +50,8 @@ def parse(url: str) -> LndAddress:
         options = _options(parts.query, ("tls_cert", "macaroon"))
         return LndAddress(
             _host_and_port(parts.netloc, "host"),
-            Path(_required(options, "tls_cert")).expanduser(),
-            Path(_required(options, "macaroon")).expanduser(),
+            base / Path(_required(options, "tls_cert")).expanduser(),
+            base / Path(_required(options, "macaroon")).expanduser(),
         )
     if parts.path in ("", "/"):
         raise InvalidNodeUrl(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 
 from lsps.clock import Clock
@@ -94,9 +95,9 @@ class LndNode:
         yield heights()
 
 
-def open_node(url: str, *, clock: Clock, random: Random) -> LndNode:
-    """The node that a URL names (address.py). Call it inside the running event loop, and `close` it.
+def open_node(url: str, *, clock: Clock, random: Random, base: Path = Path()) -> LndNode:
+    """The node that a URL names (address.py), its relative paths seen from `base`. Raises InvalidNodeUrl.
 
-    Raises InvalidNodeUrl. Nothing is sent yet: `info` tells whether the node answers.
+    Call it inside the running event loop, and `close` it. Nothing is sent yet: `info` tells whether the node answers.
     """
-    return LndNode(open_connection(parse(url)), clock, random)
+    return LndNode(open_connection(parse(url, base)), clock, random)
