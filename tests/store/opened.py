@@ -15,6 +15,9 @@ from lsps.store.sqlite.writer import InlineWriter, MakeWriter, ThreadWriter, Wri
 from lsps.units import NodeId
 from tests.store.samples import LSP, RULES
 
+PROJECT = Path(__file__).parents[2]
+"""Where a subprocess of a test finds the tests' modules."""
+
 
 @dataclass(frozen=True)
 class Opened:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -23,6 +25,7 @@ from lsps.store.orders import Change, OrderStore
 from lsps.units import BlockHeight, ChannelId, Msat, NodeId, OrderId, Outpoint, Sat, Scid
 
 T = TypeVar("T")
+Harm = Callable[[sqlite3.Connection], None]
 
 LSP = NodeId("02" + "11" * 32)
 OTHER_LSP = NodeId("02" + "12" * 32)

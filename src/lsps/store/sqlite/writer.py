@@ -12,7 +12,8 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -48,23 +49,24 @@ class _Queued:
     job: Job[Any]
     future: asyncio.Future[Any] | None = None
     result: Any = None
-    error: BaseException | None = field(default=None)
+    error: Exception | None = None
 
 
 def write_group(connection: sqlite3.Connection, path: Path, group: Sequence[_Queued]) -> None:
     """One transaction for all; afterwards each has its result or its error."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        for queued in group:
-            _run_in_savepoint(connection, path, queued)
-        connection.execute("COMMIT")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for queued in group:
+                _run_in_savepoint(connection, path, queued)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         # The disk is full or fails: SQLite may have ended the transaction itself, and with it the other jobs' work.
         for queued in group:
             queued.error = unavailable(path, error)
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _run_in_savepoint(connection: sqlite3.Connection, path: Path, queued: _Queued) -> None:
@@ -142,8 +144,9 @@ class ThreadWriter:
 
 def _answer(group: Sequence[_Queued]) -> None:
     future = group[0].future
-    if future is not None and not future.get_loop().is_closed():
-        future.get_loop().call_soon_threadsafe(_resolve, group)
+    if future is not None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            future.get_loop().call_soon_threadsafe(_resolve, group)
 
 
 def _resolve(group: Sequence[_Queued]) -> None:

@@ -1,0 +1,86 @@
+"""Migrations: from nothing to now in one transaction each, and no touching of files that are not ours or are newer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lsps.store.orders import StoreUnavailable, VersionConflict
+from lsps.store.sqlite.journal import open_journal
+from lsps.store.sqlite.opening import open_order_store_read_only
+from lsps.store.sqlite.schema import JOURNAL, ORDERS, migrations
+from tests.store import samples
+from tests.store.opened import by_hand, open_here
+from tests.store.samples import START
+
+
+async def test_an_empty_file_is_migrated_and_marked(tmp_path: Path) -> None:
+    """Every migration is applied and counted in user_version, each kind of file has its own application_id."""
+    (tmp_path / "lsps.db").touch()
+    await open_here(tmp_path / "lsps.db").store.close()
+    await open_journal(tmp_path / "client.db").close()
+    for name, kind in (("lsps.db", ORDERS), ("client.db", JOURNAL)):
+        with by_hand(tmp_path / name) as file:
+            assert file.execute("PRAGMA user_version").fetchone() == (len(migrations(kind)),)
+            assert file.execute("PRAGMA application_id").fetchone() == (kind.application_id,)
+            assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    """An older lsps does not touch a newer one's file, says so, and holds no lock afterwards."""
+    path = tmp_path / "lsps.db"
+    await open_here(path).store.close()
+    with by_hand(path) as file:
+        file.execute("PRAGMA user_version = 99")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="newer lsps"):
+            open_here(path)
+    with pytest.raises(StoreUnavailable, match="newer lsps"):
+        open_order_store_read_only(path)
+    with by_hand(path) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (99,)
+
+
+async def test_looking_at_an_older_file_says_what_to_do(tmp_path: Path) -> None:
+    """A reader cannot migrate: `lsps serve` does."""
+    path = tmp_path / "lsps.db"
+    path.touch()
+    with pytest.raises(StoreUnavailable, match="start `lsps serve`"):
+        open_order_store_read_only(path)
+
+
+async def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    """A client's journal, another program's database or no database at all: refused, and left as it is."""
+    journal, foreign, text = tmp_path / "client.db", tmp_path / "foreign.db", tmp_path / "text"
+    await open_journal(journal).close()
+    with by_hand(foreign) as file:
+        file.execute("CREATE TABLE theirs (a)")
+    text.write_text("not a database, " * 100)
+    for path in (journal, foreign):
+        with pytest.raises(StoreUnavailable, match="is not an order store"):
+            open_here(path)
+    with pytest.raises(StoreUnavailable, match="not an SQLite database"):
+        open_here(text)
+    with pytest.raises(StoreUnavailable, match="cannot be opened"):
+        open_journal(tmp_path)
+    assert text.read_text() == "not a database, " * 100
+
+
+async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
+    """A migration is one transaction: when it cannot end, the file is as before and can be opened later."""
+    path = tmp_path / "lsps.db"
+    with by_hand(path) as file:
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("BEGIN IMMEDIATE")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lsps.store.sqlite.connection.WRITE_PATIENCE_MS", 0)
+            with pytest.raises(StoreUnavailable, match="another program"):
+                open_here(path)
+        file.execute("ROLLBACK")
+        assert file.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    store = open_here(path).store
+    await store.commit(samples.placed("a"), START)
+    with pytest.raises(VersionConflict):
+        await store.commit(samples.placed("a"), START)
+    await store.close()
