@@ -210,6 +210,14 @@ class ZeroConfContract:
             assert set(ours.aliases) <= set(channel.aliases)
             await events.until(lambda heard: any(_is_open(event, funding) and event.scid for event in heard))
 
+    async def test_the_consent_ends_with_the_context(self, env: ContractEnvironment) -> None:
+        """A 0-conf channel is refused again once `accept_zero_conf` is left."""
+        source = await env.fund(env.seller, FUNDS)
+        async with env.buyer.channels.accept_zero_conf(env.seller.node_id, CAPACITY):
+            pass
+        with pytest.raises(Refused):
+            await env.seller.channels.open(open_request(env.buyer, CAPACITY, [source], private=True, zero_conf=True))
+
     async def test_other_channels_pass_while_zero_conf_is_expected(self, env: ContractEnvironment) -> None:
         """An ordinary channel is accepted as ever while `accept_zero_conf` is entered, and after it is left."""
         source, other = await env.fund(env.seller, FUNDS), await env.fund(env.seller, FUNDS)

@@ -50,6 +50,17 @@ async def test_a_stopped_node_hears_nothing(net: Net) -> None:
         assert Message(client.node_id, b"too late") not in heard.heard
 
 
+async def test_what_is_on_its_way_is_lost_with_the_connection(net: Net) -> None:
+    """A message that was sent but has not arrived does not survive its connection."""
+    async with listening(net.lsp.messages.received()) as heard:
+        net.world.send(net.clients[0].node_id, net.lsp.node_id, b"lost")
+        net.disconnect(net.lsp, net.clients[0])
+        net.connect(net.lsp, net.clients[0])
+        net.world.send(net.clients[0].node_id, net.lsp.node_id, b"new")
+        await heard.until(lambda events: len(events) > 1)
+        assert heard.heard == [Resumed(), Message(net.clients[0].node_id, b"new")]
+
+
 async def test_a_started_node_finds_its_channels_peers(net: Net) -> None:
     """A node that starts again is connected to running peers it has a channel with."""
     await net.open_channel(net.lsp, net.clients[0], CAPACITY)
@@ -62,6 +73,7 @@ async def test_streams_can_break_alone(net: Net) -> None:
     """`cut_streams`: calls work, events are lost, `mend_streams` resumes."""
     node = net.world.nodes[net.lsp.node_id]
     async with listening(net.lsp.messages.received()) as heard:
+        node.messages_feed.publish(Message(net.clients[0].node_id, b"arrived, but not read"))
         node.cut_streams()
         await net.clients[0].messages.send(net.lsp.node_id, b"lost")
         await net.lsp.info()
@@ -131,6 +143,22 @@ async def test_a_payer_learns_of_the_end_once_it_is_connected_again(net: Net) ->
     net.connect(net.lsp, client)
     assert (await paying).status is PaymentStatus.SUCCEEDED
     assert (await net.lsp.channels.list())[0].local_balance == Sat(1_000)
+
+
+async def test_blocks_do_nothing_to_what_was_settled(net: Net) -> None:
+    """The expiry height of a payment that was settled passes unnoticed."""
+    (client,) = net.clients
+    await net.open_channel(client, net.lsp, CAPACITY)
+    preimage, payment_hash = preimage_and_hash()
+    invoice = await net.lsp.invoices.add_hold(payment_hash, Msat(1_000_000), "", 3600, 40)
+    paying = asyncio.create_task(client.payments.pay(invoice, Msat(0)))
+    await settle()
+    await net.lsp.invoices.settle(preimage)
+    assert (await paying).status is PaymentStatus.SUCCEEDED
+    net.mine(100)
+    status = await net.lsp.invoices.lookup(payment_hash)
+    assert status is not None
+    assert status.state is InvoiceState.SETTLED
 
 
 async def test_what_is_held_too_near_to_its_expiry_when_the_node_starts_is_given_back(net: Net) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from lsps.node.contract import (
+    InvoiceNotHeld,
     NodeUnreachable,
     NotOpened,
     Opened,
@@ -56,6 +57,15 @@ async def test_a_call_whose_answer_is_lost_took_effect(net: Net) -> None:
     with pytest.raises(NodeUnreachable):
         await net.lsp.invoices.add_hold(payment_hash, Msat(1000), "", 60, 40)
     assert await net.lsp.invoices.lookup(payment_hash) is not None
+
+
+async def test_a_refusal_can_be_lost_as_well(net: Net) -> None:
+    """`fail_next(before=False)` strikes on a refusal's way back too: the caller does not learn of it."""
+    net.world.faults.fail_next(net.lsp.node_id, "invoices.settle", before=False)
+    with pytest.raises(NodeUnreachable):
+        await net.lsp.invoices.settle(bytes(32))
+    with pytest.raises(InvoiceNotHeld):
+        await net.lsp.invoices.settle(bytes(32))
 
 
 async def test_faults_strike_as_often_as_asked_and_may_be_forgotten(net: Net) -> None:
@@ -146,6 +156,17 @@ async def test_a_slow_negotiation_outlives_its_caller(net: Net) -> None:
     await net.clock.advance(60)
     (channel,) = await net.lsp.channels.list()
     assert await net.lsp.channels.fate(request.peer, request.inputs, START) == Opened(channel.funding)
+
+
+async def test_a_fate_is_that_of_all_inputs_with_this_peer(net: Net) -> None:
+    """Inputs of which only some were spent, or that opened a channel with another peer, are NotOpened."""
+    used, free = (utxo.outpoint for utxo in (await net.lsp.wallet.inputs())[:2])
+    peer = net.clients[0].node_id
+    funding = await net.lsp.channels.open(open_request(side(net.clients[0]), CAPACITY, [used]))
+    assert await net.lsp.channels.fate(peer, (used,), START) == Opened(funding)
+    assert isinstance(await net.lsp.channels.fate(peer, (used, free), START), NotOpened)
+    assert isinstance(await net.lsp.channels.fate(peer, (free, used), START), NotOpened)
+    assert isinstance(await net.lsp.channels.fate(net.lsp.node_id, (used,), START), NotOpened)
 
 
 async def test_an_opening_whose_answer_is_lost_is_open(net: Net) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from lsps.lightning import bolt11
 from lsps.node.contract import NodeUnreachable, PaymentStatus, Refused
+from lsps.node.simulated.chain import AlreadySpent
 from lsps.node.simulated.node import SimulatedNode
 from lsps.testing import ManualClock, Policy, SimulatedNetwork, settle, simulated_network
 from lsps.units import Msat, Sat
@@ -117,6 +118,7 @@ async def test_private_channels_are_hinted_and_forward_for_nobody(net: Net) -> N
     payer, payee = net.clients
     await net.open_channel(payer, net.lsp, CAPACITY)
     private = await net.open_channel(net.lsp, payee, CAPACITY, private=True)
+    await net.open_channel(net.lsp, payee, Sat(50_000))
     preimage, payment_hash = preimage_and_hash()
     text = await payee.invoices.add_hold(payment_hash, Msat(5_000), "", 3600, 144)
     ((hop,),) = bolt11.decode(text).route_hints
@@ -156,7 +158,29 @@ async def test_fees_add_up_along_the_route() -> None:
         await last.invoices.settle(preimage)
         # payee: 1,000 + 1% of 1,000,000; lsp: 1,000 + 1% of 1,011,000
         assert (await paying).fee == Msat(11_000 + 11_110)
-    assert net.world.nodes[net.lsp.node_id].channels
+        balances = [channel.balances for channel in net.world.nodes[net.lsp.node_id].channels.values()]
+        earned = sum(balance[net.lsp.node_id] for balance in balances) - CAPACITY.to_msat().value
+        assert earned == 11_110
+        for node in net.world.nodes.values():
+            for channel in node.channels.values():
+                assert sum(channel.balances.values()) == CAPACITY.to_msat().value
+
+
+async def test_a_route_has_the_balance_on_every_channel(net: Net) -> None:
+    """A channel on the way whose balance is too small makes no route, and nothing moves."""
+    payer, payee = net.clients
+    await net.open_channel(payer, net.lsp, CAPACITY)
+    await net.open_channel(payee, net.lsp, CAPACITY, push=Sat(10))
+    text = await payee.invoices.add_hold(preimage_and_hash()[1], Msat(10_001), "", 3600, 144)
+    assert (await payer.payments.pay(text, Msat(0))).failure == "no route"
+    assert (await payer.channels.list())[0].local_balance == CAPACITY
+
+
+async def test_a_node_pays_itself_nothing(net: Net) -> None:
+    """Paying one's own invoice is refused."""
+    text = await net.lsp.invoices.add_hold(preimage_and_hash()[1], Msat(1_000), "", 3600, 144)
+    with pytest.raises(Refused, match="self-payments"):
+        await net.lsp.payments.pay(text, Msat(0))
 
 
 async def test_a_payment_beyond_the_balance_fails(net: Net) -> None:
@@ -166,6 +190,29 @@ async def test_a_payment_beyond_the_balance_fails(net: Net) -> None:
     text = await net.lsp.invoices.add_hold(preimage_and_hash()[1], Msat(1_000_000_001), "", 3600, 144)
     payment = await client.payments.pay(text, Msat(0))
     assert (payment.status, payment.failure) == (PaymentStatus.FAILED, "insufficient balance")
+
+
+async def test_a_channel_carries_nothing_while_its_ends_are_apart(net: Net) -> None:
+    """A payment over a channel whose nodes are not connected fails, and works once they are."""
+    (client, _) = net.clients
+    await net.open_channel(client, net.lsp, CAPACITY)
+    text = await net.lsp.invoices.add_hold(preimage_and_hash()[1], Msat(5_000), "", 3600, 144)
+    net.disconnect(client, net.lsp)
+    assert (await client.payments.pay(text, Msat(0))).failure == "no route"
+    net.connect(client, net.lsp)
+    paying = asyncio.create_task(client.payments.pay(text, Msat(0)))
+    await settle()
+    assert not paying.done()
+
+
+async def test_an_output_is_spent_once(net: Net) -> None:
+    """The chain takes no second transaction that spends an output, before or after the first is mined."""
+    chain, (utxo, *_) = net.world.chain, await net.lsp.wallet.inputs()
+    chain.broadcast(chain.new_transaction((utxo.outpoint,), ()))
+    for _ in range(2):
+        with pytest.raises(AlreadySpent):
+            chain.broadcast(chain.new_transaction((utxo.outpoint,), ()))
+        net.mine()
 
 
 async def test_an_invoice_is_held_for_one_payment(net: Net) -> None:

@@ -30,8 +30,6 @@ _MAX_HINTS = 3
 class HoldInvoice:
     payment_hash: bytes
     text: str
-    amount: Msat
-    expires_at: float
     state: InvoiceState = InvoiceState.OPEN
     htlc: Htlc | None = None
 
@@ -62,12 +60,11 @@ class InvoiceBook:
         if expiry_seconds <= 0 or min_final_cltv_expiry < CANCEL_BEFORE_EXPIRY_BLOCKS:
             raise Refused("an invoice needs an expiry above 0 seconds and a final CLTV of at least 18 blocks")
         world = self._node.world
-        now = world.clock.now().timestamp()
         try:
             invoice = bolt11.Invoice(
                 network=world.network,
                 payee=self._node.node_id,
-                timestamp=int(now),
+                timestamp=int(world.clock.now().timestamp()),
                 payment_hash=payment_hash,
                 payment_secret=world.random.randbytes(32),
                 amount=amount,
@@ -80,7 +77,7 @@ class InvoiceBook:
             text = bolt11.encode(invoice, self._node.key)
         except bolt11.InvalidInvoice as error:
             raise Refused(f"the node cannot make this invoice: {error.reason}") from None
-        self._invoices[payment_hash] = HoldInvoice(payment_hash, text, amount, now + expiry_seconds)
+        self._invoices[payment_hash] = HoldInvoice(payment_hash, text)
         world.timers.after(expiry_seconds, self._expiry_of(payment_hash))
         self._tell(payment_hash)
         return text
@@ -90,12 +87,9 @@ class InvoiceBook:
         return None if invoice is None else invoice.status()
 
     def hold(self, htlc: Htlc) -> bool:
-        """Take an incoming HTLC into its invoice; False when there is none that is open, or it pays too little."""
+        """Take an incoming HTLC into its invoice; False when there is none that is open."""
         invoice = self._invoices.get(htlc.payment_hash)
-        world = self._node.world
-        if invoice is None or invoice.state is not InvoiceState.OPEN or htlc.amount < invoice.amount:
-            return False
-        if world.clock.now().timestamp() >= invoice.expires_at:
+        if invoice is None or invoice.state is not InvoiceState.OPEN:
             return False
         invoice.state, invoice.htlc = InvoiceState.HELD, htlc
         heapq.heappush(self._held, (htlc.expiry, htlc.payment_hash))

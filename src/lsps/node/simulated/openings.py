@@ -64,12 +64,11 @@ class Openings:
     def fate(self, peer: NodeId, inputs: tuple[Outpoint, ...]) -> Opened | NotOpened | Undecided:
         if any(self.is_locked(outpoint) for outpoint in inputs):
             return Undecided()
-        spenders = {self._node.world.chain.spent_by(outpoint) for outpoint in inputs}
-        if spenders == {None}:
+        spenders = [txid for outpoint in inputs if (txid := self._node.world.chain.spent_by(outpoint)) is not None]
+        if not spenders:
             return NotOpened("the inputs are unspent and unlocked, and no negotiation uses them")
-        txid = spenders.pop()
-        funding = self._opened.get(txid) if txid is not None and not spenders else None
-        if funding is None or funding.peer != peer:
+        funding = self._opened.get(spenders[0])
+        if funding is None or funding.peer != peer or spenders != spenders[:1] * len(inputs):
             return NotOpened("the inputs were spent otherwise")
         return Opened(funding.outpoint)
 
@@ -110,7 +109,6 @@ class Openings:
             fault = self._node.world.faults.take(self._node.node_id, NEGOTIATION)
             if fault is not None:
                 await self._node.strike(fault)
-            self._node.require_running()
             self._check_peer(request)
             funding = self._fund(request, change)
         except NodeError as error:

@@ -137,7 +137,6 @@ class PaymentBook:
             fault = self._node.world.faults.take(self._node.node_id, ATTEMPT)
             if fault is not None:
                 await self._node.strike(fault)
-            self._node.require_running()
         except NodeError as error:
             payment.finish(PaymentStatus.FAILED, failure=str(error))
             return
