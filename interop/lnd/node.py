@@ -129,7 +129,7 @@ class Node:
                 return False
 
         self.process.start()
-        await self.process.until("ready", ready)
+        await self.process.until("ready", ready, timeout=120)
 
     async def stop(self) -> None:
         """Ends it in order."""
@@ -166,6 +166,8 @@ class Node:
         if child.returncode != 0:
             said = error.decode(errors="replace").strip() or text.strip()
             raise LncliError(f"{self.name}: lncli {arguments[0]}: {said}", text)
+        if text.startswith("NAME:"):  # its help, with exit code 0, for some calls it does not understand
+            raise LncliError(f"{self.name}: lncli {arguments[0]}: it printed its help: the arguments are wrong", text)
         try:
             return json.loads(text)
         except ValueError:

@@ -108,6 +108,14 @@ async def test_a_baked_macaroon_may_do_only_what_it_lists(lsp: Node) -> None:
         await lsp.lncli(f"--macaroonpath={path}", "listpeers")
 
 
+async def test_wrong_arguments_of_lncli_raise(lsp: Node) -> None:
+    """A refused call raises with lnd's own words, and so does one that lncli answers with its help and exit code 0."""
+    with pytest.raises(LncliError, match="unable to locate invoice"):
+        await lsp.lncli("cancelinvoice", "00" * 32)
+    with pytest.raises(LncliError, match="arguments are wrong"):
+        await lsp.lncli("wallet", "releaseoutput")
+
+
 async def test_a_killed_node_comes_back_with_its_channels(net: Regtest, bob: Node, alice: Node) -> None:
     """After SIGKILL and a new start a node has its id, its channel and its peer again, without help."""
     point = await net.open_channel(bob, alice, 300_000, 100_000, private=True)
