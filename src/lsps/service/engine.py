@@ -18,6 +18,7 @@ from lsps.node.contract import Invoices, InvoiceState, InvoiceStatus
 from lsps.orders import leases, pending
 from lsps.orders.events import (
     ChannelConfirmed,
+    ChannelOpened,
     Event,
     InvoiceCancelled,
     InvoiceSettled,
@@ -29,7 +30,7 @@ from lsps.orders.events import (
     Rules,
     TimePassed,
 )
-from lsps.orders.model import ExtensionTerms, Lease, Order, State
+from lsps.orders.model import ChannelTerms, ExtensionTerms, Lease, Order, State
 from lsps.orders.transitions import IllegalTransition, Outcome, place, step
 from lsps.protocol.errors import ClientRejected
 from lsps.service.channels import ChannelMirror, standing
@@ -75,10 +76,9 @@ class Engine:
         # The wire has milliseconds (bLIP-50 LSPS0.datetime): what is told is what is kept.
         now = replace(now, time=now.time.replace(microsecond=now.time.microsecond // 1000 * 1000))
         while True:
-            lease = await self._lease_of(event.terms.channel_id) if isinstance(event.terms, ExtensionTerms) else None
-            outcome = place(event, lease, now, self._rules)
+            outcome = place(event, await self._lease(event.terms, event), now, self._rules)
             try:
-                await self._commit(outcome, lease, now.time)
+                await self._commit(outcome, now.time)
             except VersionConflict:
                 continue
             return outcome.order
@@ -90,21 +90,22 @@ class Engine:
             if order is None:
                 return
             now = self.now()
-            terms = order.terms
-            lease = await self._lease_of(terms.channel_id) if isinstance(terms, ExtensionTerms) else None
-            outcome = step(order, lease, event, now, self._rules)
+            outcome = step(order, await self._lease(order.terms, event), event, now, self._rules)
             if outcome == Outcome(order):
                 return
             try:
-                await self._commit(outcome, lease, now.time)
+                await self._commit(outcome, now.time)
             except VersionConflict:
                 continue
             return
 
-    async def _lease_of(self, channel_id: ChannelId) -> Lease | None:
-        return await self._store.lease(channel_id)
+    async def _lease(self, terms: ChannelTerms | ExtensionTerms, event: Event) -> Lease | None:
+        """The lease that the event may change: of the channel to extend, or of the one just opened."""
+        if isinstance(terms, ExtensionTerms):
+            return await self._store.lease(terms.channel_id)
+        return await self._store.lease(event.funding.channel_id()) if isinstance(event, ChannelOpened) else None
 
-    async def _commit(self, outcome: Outcome, lease: Lease | None, time: datetime) -> None:
+    async def _commit(self, outcome: Outcome, time: datetime) -> None:
         order = outcome.order
         await self._store.commit(Change(order, outcome.lease, outcome.extension, outcome.token), time)
         level = logging.ERROR if order.state is State.UNPAID else logging.INFO
@@ -118,7 +119,7 @@ class Engine:
             **({"reason": order.reason} if order.reason else {}),
         )
         self._follow(order)
-        if outcome.lease is not None and lease is None:
+        if outcome.lease is not None and outcome.lease.provisional_from is not None:
             await self._check_confirmed(outcome.lease)
 
     def _follow(self, order: Order) -> None:
@@ -166,7 +167,7 @@ class Engine:
         """A channel may have confirmed before its lease was known."""
         channel = self._mirror.get(lease.channel_id)
         height = None if channel is None else channel.confirmed_at()
-        if height is not None and lease.provisional_from is not None:
+        if height is not None:
             await self.apply_to_lease(lease.channel_id, ChannelConfirmed(height))
 
     # --- the node's streams ---------------------------------------------------------------------------------------
