@@ -1,0 +1,224 @@
+"""The one place that maps URLs to adapters, and wires a client or a service on them.
+
+lnd://…       lsps.node.lnd          (pip install 'lsps[lnd]')
+sqlite://…    lsps.store.sqlite      sqlite:///absolute/path, or sqlite://path relative to the file that names it
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from lsps import failpoints
+from lsps.client.client import Client
+from lsps.client.patience import Patience
+from lsps.clock import Clock, SystemClock
+from lsps.config.errors import ConfigError
+from lsps.config.file import Config, state_home
+from lsps.errors import LspsError
+from lsps.node.contract import Node, NodeInfo
+from lsps.orders.events import Rules
+from lsps.service.pricing import PriceFunction, PriceTable
+from lsps.service.service import Service, rules_of
+from lsps.service.startup import check_offer
+from lsps.store.journal import Journal
+from lsps.store.orders import OrderStore
+from lsps.units import NodeId
+
+NODE_VARIABLE = "LSPS_NODE"
+
+
+class InvalidUrl(LspsError, ValueError):
+    """No adapter is known for the URL, or none is named at all."""
+
+
+class AdapterMissing(LspsError):
+    """The adapter's packages are not installed; the text says how to install them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Where an adapter's functions are, imported when first used; `extra` is what pip must install for it."""
+
+    module: str
+    extra: str | None = None
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """Raises AdapterMissing."""
+        try:
+            found: Callable[..., Any] = getattr(importlib.import_module(self.module), name)
+        except ModuleNotFoundError as error:
+            if self.extra is None or (error.name or "").split(".")[0] == "lsps":
+                raise
+            raise AdapterMissing(
+                f"{error.name} is not installed, which this node needs: pip install 'lsps[{self.extra}]'"
+            ) from error
+        return found
+
+
+NODES: Mapping[str, Adapter] = {"lnd": Adapter("lsps.node.lnd.node", extra="lnd")}
+STORES: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.opening")}
+JOURNALS: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.journal")}
+
+
+def open_node(url: str, base: Path, clock: Clock) -> Node:
+    """The node that a URL names; close it. Nothing is asked of it yet. Raises InvalidUrl, AdapterMissing, NodeError."""
+    opened: Node = _adapter(NODES, url, "node").function("open_node")(url, clock=clock, random=Random(), base=base)  # noqa: S311
+    return opened
+
+
+def open_store(url: str, base: Path, lsp: NodeId, rules: Rules) -> OrderStore:
+    """The LSP's store, to serve it. Raises InvalidUrl, StoreInUse, StoreUnavailable."""
+    opened: OrderStore = _adapter(STORES, url, "store").function("open_order_store")(_path(url, base), lsp, rules)
+    return opened
+
+
+def open_store_read_only(url: str, base: Path, lsp: NodeId | None = None) -> OrderStore:
+    """The LSP's store, only to read it, also while it is served. Raises InvalidUrl, StoreError."""
+    function = _adapter(STORES, url, "store").function("open_order_store_read_only")
+    opened: OrderStore = function(_path(url, base), lsp)
+    return opened
+
+
+def open_journal(url: str, base: Path) -> Journal:
+    """A client's journal. Raises InvalidUrl, StoreUnavailable."""
+    opened: Journal = _adapter(JOURNALS, url, "journal").function("open_journal")(_path(url, base))
+    return opened
+
+
+def default_store(environment: Mapping[str, str]) -> str:
+    return f"sqlite://{state_home(environment) / 'lsps.db'}"
+
+
+def default_journal(environment: Mapping[str, str]) -> str:
+    return f"sqlite://{state_home(environment) / 'client.db'}"
+
+
+def _adapter(table: Mapping[str, Adapter], url: str, what: str) -> Adapter:
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in table:
+        # The URL itself is not shown: a newer scheme's may hold a secret.
+        known = ", ".join(f"{name}://" for name in table)
+        raise InvalidUrl(f"the {what}'s URL must begin with one of: {known}")
+    return table[scheme]
+
+
+def _path(url: str, base: Path) -> Path:
+    path = url.partition("://")[2]
+    if not path:
+        raise InvalidUrl("the URL of an SQLite file is sqlite:///absolute/path, or sqlite://path")
+    return base / Path(path).expanduser()
+
+
+# --- a client ---------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def connect(
+    node: str | Node | None = None,
+    *,
+    journal: str | Path | None = None,
+    base: Path = Path(),
+    clock: Clock | None = None,
+    patience: Patience | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> AsyncIterator[Client]:
+    """A client on the node that a URL names, by default the environment's LSPS_NODE; closed at the end of the block.
+
+    A Node object is taken as it is, and left open. `journal` is a file or its URL; else $XDG_STATE_HOME/lsps/client.db.
+    Relative paths are seen from `base`. Raises InvalidUrl, AdapterMissing, NodeError, StoreError.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        node = node or environment.get(NODE_VARIABLE)
+        if node is None:
+            raise InvalidUrl(f"no node is named: give its URL, or set {NODE_VARIABLE}")
+        if isinstance(node, str):
+            node = open_node(node, base, clock)
+            stack.push_async_callback(node.close)
+        if isinstance(journal, Path):
+            journal = f"sqlite://{journal}"
+        book = open_journal(journal or default_journal(environment), base)
+        stack.push_async_callback(book.close)
+        failpoint = failpoints.from_environment(environment)
+        client = Client(node, book, clock, secrets.token_bytes, patience=patience, failpoint=failpoint)
+        yield await stack.enter_async_context(client)
+
+
+# --- a service --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WiredService:
+    """A service that does not run yet: `service.run()` does. `info` is its node's, `store` the URL of its store."""
+
+    service: Service
+    info: NodeInfo
+    store: str
+
+
+@asynccontextmanager
+async def open_service(
+    config: Config,
+    *,
+    node: str | Node | None = None,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> AsyncIterator[WiredService]:
+    """The service of a configuration, checked against its node. `node` overrides LSPS_NODE, and that the file's.
+
+    Raises ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, NodeError, StoreInUse, StoreUnavailable.
+    """
+    clock = clock or SystemClock()
+    price = load_price(config)
+    async with AsyncExitStack() as stack:
+        if node is None:
+            node, base = node_url(config, environment)
+        else:
+            base = Path()
+        if isinstance(node, str):
+            node = open_node(node, base, clock)
+            stack.push_async_callback(node.close)
+        info = await node.info()
+        check_offer(config.offer, info)
+        url = config.store or default_store(environment)
+        store = open_store(url, config.directory, info.node_id, rules_of(config.offer))
+        stack.push_async_callback(store.close)
+        failpoint = failpoints.from_environment(environment)
+        yield WiredService(Service(node, store, config.offer, price=price, clock=clock, failpoint=failpoint), info, url)
+
+
+def node_url(config: Config | None, environment: Mapping[str, str]) -> tuple[str, Path]:
+    """LSPS_NODE or the file's node, and from where its relative paths are seen. Raises InvalidUrl."""
+    if url := environment.get(NODE_VARIABLE):
+        return url, Path()
+    if config is not None and config.node is not None:
+        return config.node, config.directory
+    raise InvalidUrl(f'no node is named: give --node URL, set {NODE_VARIABLE}, or write node = "…" in lsps.toml')
+
+
+def load_price(config: Config) -> PriceFunction:
+    """The price table, or the operator's function, its module installed or beside the file. Raises ConfigError."""
+    if isinstance(config.price, PriceTable):
+        return config.price
+    module, _, name = config.price.partition(":")
+    if str(config.directory) not in sys.path:
+        sys.path.append(str(config.directory))  # last: nothing there takes the place of an installed module
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # the operator's code may raise anything at its import
+        raise ConfigError(
+            f"{module} cannot be imported: {type(error).__name__}: {error}", key="price.function"
+        ) from error
+    if not callable(function):
+        raise ConfigError(f"{module} has no function {name}", key="price.function")
+    price: PriceFunction = function
+    return price

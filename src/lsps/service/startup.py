@@ -1,0 +1,47 @@
+"""Before an LSP starts: whether its node can deliver what is offered."""
+
+from __future__ import annotations
+
+from lsps.errors import LspsError
+from lsps.node.contract import LARGE_CHANNEL_FEATURES, NodeInfo
+from lsps.service.lsps1 import LARGEST_ORDINARY_CHANNEL
+from lsps.service.offer import Offer
+
+SCID_ALIAS_FEATURES = frozenset({46, 47})
+"""BOLT 9 option_scid_alias, either bit."""
+ZERO_CONF_FEATURES = frozenset({50, 51})
+"""BOLT 9 option_zeroconf, either bit."""
+
+
+class CannotDeliver(LspsError):
+    """The offer is more than the node can do. `key` is the option's dotted name in lsps.toml."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(f"{key}: {text}")
+        self.key = key
+
+
+def check_offer(offer: Offer, info: NodeInfo) -> None:
+    """Raises CannotDeliver for the first thing that customers would pay for in vain."""
+    if offer.lsps1 is None:
+        if offer.lsps7 is None:
+            raise CannotDeliver("lsps1", "nothing is offered: add a table [lsps1], [lsps7] or both")
+        return
+    options, features = offer.lsps1.options, info.features
+    if options.max_channel_balance_sat > LARGEST_ORDINARY_CHANNEL and not features & LARGE_CHANNEL_FEATURES:
+        raise CannotDeliver(
+            "lsps1.max_channel_balance_sat",
+            f"this node opens no channel above {LARGEST_ORDINARY_CHANNEL} sat; lower it, or switch large channels on "
+            "(lnd: protocol.wumbo-channels=true)",
+        )
+    zero_conf = features & SCID_ALIAS_FEATURES and features & ZERO_CONF_FEATURES
+    if options.min_required_channel_confirmations == 0 and not zero_conf:
+        raise CannotDeliver(
+            "lsps1.min_required_channel_confirmations",
+            "0 needs a node with zero-conf channels and aliases; set 1, or switch them on "
+            "(lnd: protocol.option-scid-alias=true and protocol.zero-conf=true)",
+        )
+    if options.supports_zero_channel_reserve:
+        raise CannotDeliver(
+            "lsps1.supports_zero_channel_reserve", "no node that lsps knows can open such a channel; set false"
+        )
