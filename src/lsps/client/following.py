@@ -64,6 +64,8 @@ class Follower(Generic[O, D]):
             if paying is not None and not paying.done() and await wait_until(self._clock, paying, pause):
                 pause = self._patience.first_poll
             order = await self._poll()
+            if order is not None and paying is not None and not paying.done():
+                self._tell_held(order)
             if paying is None or paying.done():
                 payment = None if paying is None else self._ended(paying)
                 over_since = over_since or self._clock.now()
@@ -102,11 +104,13 @@ class Follower(Generic[O, D]):
         if order.order_id != self._order_id:
             logs.event(_log, logging.WARNING, "answer_about_another_order", lsp=self._session.lsp)
             return None
+        return order
+
+    def _tell_held(self, order: O) -> None:
         option = order.payment.bolt11
         if option is not None and option.state is PaymentState.HOLD and not self._held:
             self._held = True
             self._terms.tell(Step.HELD, "the LSP holds the payment until it has delivered", self._order_id)
-        return order
 
     def _ended(self, paying: asyncio.Task[Payment]) -> Payment:
         try:

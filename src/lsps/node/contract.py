@@ -242,7 +242,7 @@ class Channel:
     """One channel. Balances are the sides' own, without what is in flight; `pushed`: what the opener gave at the start.
 
     `scid` is the confirmed one (None before confirmation); `aliases` are ours, `peer_alias` the one the peer gave us.
-    A PENDING channel may lack everything but peer, funding, capacity and balances.
+    A PENDING channel may lack everything but peer, funding, opener, capacity, balances and `private`.
     """
 
     channel_id: ChannelId
@@ -274,7 +274,8 @@ class ChannelGone:
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
     """A channel to open: `capacity` in all, of which `push` is the peer's. `inputs` are spent, all of them and no
-    others; change comes back to the wallet. `memo` is for people. `zero_conf`: usable before it confirms."""
+    others, so none may be superfluous (Refused); change comes back to the wallet. `memo` is for people. `zero_conf`:
+    usable before it confirms."""
 
     peer: NodeId
     capacity: Sat
