@@ -85,7 +85,11 @@ class LndEnvironment(ContractEnvironment):
         return Outpoint.parse(await self.net.open_channel(one, other, int(capacity), int(push), private=private))
 
     async def close_channel(self, funding: Outpoint) -> None:
-        await self.net.wait_active(str(funding), self.lnd(self.seller), self.lnd(self.buyer))
+        async def active() -> bool:
+            views = [await self.lnd(side).channel(str(funding)) for side in (self.seller, self.buyer)]
+            return all(view is not None and view["active"] for view in views)
+
+        await eventually("both can close it together", active)
         await self.net.close_channel(self.lnd(self.seller), self.lnd(self.buyer), str(funding))
 
     async def stop(self, side: Side) -> None:

@@ -89,7 +89,8 @@ class ChannelsContract:
         sources = [await env.fund(env.seller, FUNDS), await env.fund(env.seller, FUNDS)]
         bystander = await env.fund(env.seller, FUNDS)
         since = await env.seller.height()
-        request = open_request(env.buyer, CAPACITY, sources, push=1_000, private=True)
+        capacity = Sat(700_000)  # more than one of them has
+        request = open_request(env.buyer, capacity, sources, push=1_000, private=True)
         funding = await env.seller.channels.open(request)
         spendable = {utxo.outpoint for utxo in await env.seller.wallet.inputs()}
         assert spendable.isdisjoint(sources)
@@ -99,7 +100,7 @@ class ChannelsContract:
         assert await decided(env.seller, request, since) == Opened(funding)
         await env.mine(CONFIRMATIONS)
         channel = await in_state(env.seller, funding, ChannelState.OPEN)
-        assert (channel.capacity, channel.pushed, channel.private) == (CAPACITY, Sat(1_000), True)
+        assert (channel.capacity, channel.pushed, channel.private) == (capacity, Sat(1_000), True)
         assert channel.opener is Opener.US
         with pytest.raises(Refused):
             await env.seller.channels.open(request)

@@ -129,7 +129,7 @@ class InvoicesContract:
     async def test_a_payment_held_too_long_is_given_back(self, env: ContractEnvironment) -> None:
         """The node gives a held payment back by itself before its HTLC expires (LND: 18 blocks)."""
         preimage, payment_hash = preimage_and_hash()
-        paying = await hold(env, payment_hash, cltv=22)
+        paying = await hold(env, payment_hash, cltv=26)
         status = await env.seller.invoices.lookup(payment_hash)
         assert status is not None
         assert status.earliest_expiry is not None

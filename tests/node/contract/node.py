@@ -55,8 +55,8 @@ class NodeContract:
 
     async def test_the_wallet_shows_what_can_be_spent(self, env: ContractEnvironment) -> None:
         """A new confirmed output is among `inputs`, once, with its amount."""
-        outpoint = await env.fund(env.buyer, Sat(123_456))
-        utxos = [utxo for utxo in await env.buyer.wallet.inputs() if utxo.outpoint == outpoint]
+        outpoint = await env.fund(env.seller, Sat(123_456))
+        utxos = [utxo for utxo in await env.seller.wallet.inputs() if utxo.outpoint == outpoint]
         assert [utxo.amount for utxo in utxos] == [Sat(123_456)]
 
     @pytest.mark.parametrize("target", [1, 6, 144])

@@ -134,14 +134,12 @@ class Book:
         return invoice(self.states[request.payment_hash], request.payment_hash)
 
     async def _stream(self, request: Any) -> AsyncIterator[Any]:
-        if request.r_hash not in self.states:
-            raise LndError(UNKNOWN)
         self.streams += 1
         try:
             told = None
             while told not in (pb.Invoice.SETTLED, pb.Invoice.CANCELED):
                 async with self.changed:
-                    while self.states[request.r_hash] == told:
+                    while self.states.get(request.r_hash) == told:
                         await self.changed.wait()
                 told = self.states[request.r_hash]
                 yield invoice(told, request.r_hash)

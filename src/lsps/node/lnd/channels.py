@@ -23,6 +23,7 @@ class LndChannels:
     def __init__(self, connection: Connection, streams: Reconnecting, clock: Clock) -> None:
         self._connection = connection
         self._streams = streams
+        self._clock = clock
         self._openings = Openings(connection, clock)
 
     async def list(self) -> Sequence[Channel]:
@@ -38,7 +39,7 @@ class LndChannels:
         return tuple(found.values())
 
     def events(self) -> AsyncIterator[Resumed | Channel | ChannelGone]:
-        return self._streams.endless("channels", ChannelEvents(self._connection).session)
+        return self._streams.endless("channels", ChannelEvents(self._connection, self._clock).session)
 
     async def open(self, request: OpenRequest) -> Outpoint:
         return await self._openings.open(request)

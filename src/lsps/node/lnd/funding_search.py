@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
-
 from lsps.node.contract import Channel, ChannelState, NotOpened, Opened, Opener, Undecided
 from lsps.node.lnd import channel_views as views
 from lsps.node.lnd import lnd_pb2 as pb
@@ -23,34 +21,32 @@ class FundingSearch:
     async def look(
         self, peer: NodeId, inputs: frozenset[Outpoint], since: BlockHeight
     ) -> Opened | NotOpened | Undecided | None:
-        """None: an input is free, and nothing is known to use the others."""
+        """None: every input is free, or spent by another transaction that is not confirmed yet."""
         # In this order: lnd records a channel before it publishes its transaction, so a transaction seen first has its
         # channel in the lists read after it; and it publishes before the lease of the coins ends.
         spenders = await self._spenders(inputs, since)
         channels = await self._channels(peer)
-        for funding in await self._fundings(peer, channels, spenders):
+        wholly = {txid for txid, tx in spenders.items() if _spent(tx, inputs) == inputs}
+        funding = await self._funding(peer, channels, wholly)
+        if funding is not None:
             return Opened(funding)
         for channel in channels:
             if _may_be_unpublished(channel) and channel.funding.txid not in spenders:
                 tx = await self._transaction(channel.funding.txid)
                 if tx is None:
                     return Undecided()
-                if _spends(tx, inputs):
+                if _spent(tx, inputs) == inputs:
                     return Opened(channel.funding)
-        confirmed = [tx for tx in spenders.values() if tx.num_confirmations > 0]
-        spent_elsewhere = {outpoint for outpoint in inputs if any(_spends(tx, {outpoint}) for tx in confirmed)}
-        free = await self._free() & inputs
-        if inputs - spent_elsewhere - free:
-            return Undecided()
-        if not free:
-            return NotOpened("other transactions spent the inputs")
-        return None
+        if any(tx.num_confirmations > 0 for tx in spenders.values()):
+            return NotOpened("another transaction spent an input")
+        spent = {outpoint for tx in spenders.values() for outpoint in _spent(tx, inputs)}
+        return Undecided() if inputs - spent - await self._free() else None
 
     async def _spenders(self, inputs: frozenset[Outpoint], since: BlockHeight) -> dict[str, pb.Transaction]:
         """The wallet's transactions from that height on that spend an input: never its whole history."""
         request = pb.GetTransactionsRequest(start_height=since.value, end_height=_TO_THE_TIP_AND_UNCONFIRMED)
         reply = await self._connection.call(rpc.GET_TRANSACTIONS, request)
-        return {tx.tx_hash: tx for tx in reply.transactions if _spends(tx, inputs)}
+        return {tx.tx_hash: tx for tx in reply.transactions if _spent(tx, inputs)}
 
     async def _channels(self, peer: NodeId) -> list[Channel]:
         pending = await self._connection.call(rpc.PENDING_CHANNELS, pb.PendingChannelsRequest())
@@ -58,21 +54,17 @@ class FundingSearch:
         known = views.opening(pending) + views.closing(pending) + [views.open_channel(one) for one in listed.channels]
         return [channel for channel in known if channel.peer == peer]
 
-    async def _fundings(
-        self, peer: NodeId, channels: list[Channel], spenders: dict[str, pb.Transaction]
-    ) -> list[Outpoint]:
-        if not spenders:
-            return []
-        found = [channel.funding for channel in channels if channel.funding.txid in spenders]
-        if found:
-            return found
-        # The list of closed channels grows with history: read only when an input is spent and no living channel did it.
-        closed = await self._connection.call(rpc.CLOSED_CHANNELS, pb.ClosedChannelsRequest())
-        return [
-            funding
-            for one in closed.channels
-            if one.remote_pubkey == peer.hex and (funding := Outpoint.parse(one.channel_point)).txid in spenders
-        ]
+    async def _funding(self, peer: NodeId, channels: list[Channel], txids: set[str]) -> Outpoint | None:
+        """The channel with this peer that one of these transactions funds."""
+        if not txids:
+            return None
+        for channel in channels:
+            if channel.funding.txid in txids:
+                return channel.funding
+        # The list of closed channels grows with history: read only when the inputs are spent by what is no living one.
+        reply = await self._connection.call(rpc.CLOSED_CHANNELS, pb.ClosedChannelsRequest())
+        closed = (Outpoint.parse(one.channel_point) for one in reply.channels if one.remote_pubkey == peer.hex)
+        return next((funding for funding in closed if funding.txid in txids), None)
 
     async def _transaction(self, txid: str) -> pb.Transaction | None:
         """None: the wallet does not know it."""
@@ -94,6 +86,7 @@ def _may_be_unpublished(channel: Channel) -> bool:
     return channel.state is ChannelState.PENDING or (channel.state is ChannelState.OPEN and channel.scid is None)
 
 
-def _spends(tx: pb.Transaction, inputs: AbstractSet[Outpoint]) -> bool:
-    # Compared as text: a coinbase's input is no outpoint that we could parse.
-    return not {one.outpoint for one in tx.previous_outpoints}.isdisjoint(map(str, inputs))
+def _spent(tx: pb.Transaction, inputs: frozenset[Outpoint]) -> frozenset[Outpoint]:
+    """Which of the inputs it spends. Compared as text: a coinbase's input is no outpoint that we could parse."""
+    previous = {one.outpoint for one in tx.previous_outpoints}
+    return frozenset(outpoint for outpoint in inputs if str(outpoint) in previous)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import islice
 
 from lsps.clock import Clock
@@ -17,7 +17,6 @@ from lsps.node.contract import InvoiceState, InvoiceStatus, NodeError
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
-from lsps.node.lnd.errors import LndRefused
 from lsps.units import Msat
 
 MAX_STREAMS = 200
@@ -98,12 +97,12 @@ class InvoiceWatch:
     async def _follow(self, payment_hash: bytes) -> None:
         request = pb.SubscribeSingleInvoiceRequest(r_hash=payment_hash)
         try:
-            with suppress(LndRefused):
-                async with self._connection.stream(rpc.SINGLE_INVOICE, request) as replies:
-                    async for reply in replies:
-                        self._news.put_nowait(self._status(reply))
-            # The stream ends after a final state; or lnd does not know the invoice.
-            await self._look_up([payment_hash])
+            async with self._connection.stream(rpc.SINGLE_INVOICE, request) as replies:
+                # The stream begins with the present state, but for an invoice that lnd does not know it is silent.
+                if await self._lookup(payment_hash) is None:
+                    self._news.put_nowait(_unknown(payment_hash))
+                async for reply in replies:
+                    self._news.put_nowait(self._status(reply))
         except NodeError as error:
             self._news.put_nowait(error)
 
@@ -125,8 +124,11 @@ class InvoiceWatch:
 
         async def worker() -> None:
             for payment_hash in remaining:
-                found = await self._lookup(payment_hash)
-                # An invoice that lnd does not know can be paid by nobody, as a cancelled one.
-                self._news.put_nowait(found or InvoiceStatus(payment_hash, InvoiceState.CANCELLED, Msat(0), None))
+                self._news.put_nowait(await self._lookup(payment_hash) or _unknown(payment_hash))
 
         await asyncio.gather(*(worker() for _ in range(SWEEP_LOOKUPS_AT_ONCE)))
+
+
+def _unknown(payment_hash: bytes) -> InvoiceStatus:
+    """An invoice that lnd does not know can be paid by nobody, as a cancelled one."""
+    return InvoiceStatus(payment_hash, InvoiceState.CANCELLED, Msat(0), None)

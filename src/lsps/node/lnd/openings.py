@@ -1,21 +1,22 @@
 """Opening a channel of pinned inputs, and finding out later what became of it.
 
 How lnd negotiates (v0.21.2-beta, read in its sources)
-  OpenChannel leases the coins it chooses among the given inputs for ten minutes, and ListUnspent leaves leased coins
-  out. With `funding_signed` it records the channel as pending, and only then publishes the transaction. A negotiation
-  that fails releases the coins at once. One that the caller has left goes on.
+  OpenChannel leases the coins it takes of the given inputs for ten minutes, and ListUnspent leaves leased coins out.
+  With `funding_signed` it records the channel as pending, and only then publishes the transaction. A negotiation that
+  fails releases the coins at once. One that the caller has left goes on.
 
 How fate decides
-  1. A transaction of ours spends an input and funds a channel with this peer: Opened.
+  1. A transaction of the wallet spends all the inputs and funds a channel with this peer: Opened.
   2. A channel with this peer is recorded whose transaction the wallet does not know (not published yet, or refused by
      the chain backend; lnd tries again when it starts): Undecided.
-  3. An input is neither free nor spent by a confirmed transaction: leased, so a negotiation runs: Undecided.
-  4. No input is free, all are spent elsewhere, confirmed: NotOpened.
-  5. An input is free. That does not prove that no negotiation is alive: it may live ten minutes after the peer's last
-     message, the lease ends ten minutes after its start, and a peer that answers slowly enough could still complete it
-     after we had given the payment back. Either we know it ended, because every call for these inputs was made by this
-     object and lnd itself told its end; or the peer is disconnected, for which lnd cancels all that it negotiates with
-     that peer, before it tells that the peer is offline. Then steps 1 to 3 once more, and NotOpened.
+  3. A confirmed transaction spends an input: NotOpened.
+  4. An input is neither free nor spent: leased, so a negotiation runs: Undecided.
+  5. All are free, or some spent by another transaction that is not confirmed. That does not prove that no negotiation
+     is alive: it may live ten minutes after the peer's last message, the lease ends ten minutes after its start, and a
+     peer that answers slowly enough could still complete it after we had given the payment back. Either we know that it
+     ended, because every call for these inputs was made by this object and lnd itself told its end; or the peer is
+     disconnected, for which lnd cancels all that it negotiates with that peer before it tells that the peer is offline.
+     Then steps 1 to 4 once more, and NotOpened.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from datetime import datetime, timedelta
 
 from lsps.clock import Clock
 from lsps.node.contract import (
-    NodeError,
     NodeUnreachable,
     NotOpened,
     Opened,
@@ -42,6 +42,8 @@ from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.errors import LndRefused
 from lsps.node.lnd.funding_search import FundingSearch
 from lsps.node.lnd.negotiations import end_negotiations
+from lsps.node.lnd.open_request import check_all_needed, open_channel_request
+from lsps.node.lnd.wallet import LndWallet
 from lsps.units import BlockHeight, NodeId, Outpoint
 
 LATE_SECONDS = 10
@@ -54,6 +56,7 @@ class Openings:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
+        self._wallet = LndWallet(connection)
         self._search = FundingSearch(connection)
         self._running: Counter[Inputs] = Counter()
         self._unknown: dict[Inputs, datetime] = {}  # calls whose end lnd did not tell, and when we left them
@@ -73,7 +76,11 @@ class Openings:
             self._running += Counter()  # drops the zeros
 
     async def _open(self, request: OpenRequest) -> Outpoint:
-        async with self._connection.stream(rpc.OPEN_CHANNEL, open_channel_request(request)) as updates:
+        translated = open_channel_request(request)
+        amounts = {utxo.outpoint: utxo.amount for utxo in await self._wallet.inputs()}
+        if amounts.keys() >= set(request.inputs):  # if not, lnd will say what is wrong
+            check_all_needed(request, [amounts[outpoint] for outpoint in request.inputs])
+        async with self._connection.stream(rpc.OPEN_CHANNEL, translated) as updates:
             try:
                 async for update in updates:
                     if update.WhichOneof("update") == "chan_pending":
@@ -100,7 +107,7 @@ class Openings:
         if self._may_be_running(pinned):
             return Undecided()
         if found is None:
-            found = NotOpened("the inputs are free again and no channel uses them")
+            found = NotOpened("no channel uses the inputs, and none is being negotiated")
         if not isinstance(found, Undecided):
             self._unknown.pop(pinned, None)
         return found
@@ -121,31 +128,3 @@ class Openings:
         if self._first_height is None:
             reply = await self._connection.call(rpc.GET_INFO, pb.GetInfoRequest())
             self._first_height = self._first_height or BlockHeight(reply.block_height)
-
-
-def open_channel_request(request: OpenRequest) -> pb.OpenChannelRequest:
-    """In lnd's terms. It may leave some of the inputs unspent when fewer are enough; it never adds one.
-
-    `fund_max` is not for us: it would put the change into the channel. An explicit type is asked for 0-conf alone
-    (BOLT 2, channel_type: option_zeroconf needs one), with option_scid_alias for private channels alone, which a
-    public one must not have.
-    """
-    if not request.inputs:
-        raise NoInputs("a channel is opened of inputs chosen before: without them a repeat could open a second one")
-    zero_conf = request.zero_conf
-    return pb.OpenChannelRequest(
-        node_pubkey=bytes(request.peer),
-        local_funding_amount=int(request.capacity),
-        push_sat=int(request.push),
-        private=request.private,
-        zero_conf=zero_conf,
-        scid_alias=zero_conf and request.private,
-        commitment_type=pb.ANCHORS if zero_conf else pb.UNKNOWN_COMMITMENT_TYPE,
-        sat_per_vbyte=-(-request.sat_per_kw * 4 // 1000),
-        memo=request.memo,
-        outpoints=[pb.OutPoint(txid_str=one.txid, output_index=one.index) for one in request.inputs],
-    )
-
-
-class NoInputs(NodeError, ValueError):
-    """An OpenRequest without inputs."""
