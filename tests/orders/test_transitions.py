@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsps.orders.events import (
@@ -402,16 +402,25 @@ def test_a_free_extension_that_fails_uses_no_token() -> None:
     assert (outcome.order.state, outcome.token) == (State.FAILED, None)
 
 
+@pytest.mark.parametrize(("event", "state"), [(InvoiceSettled(), State.COMPLETED), (InvoiceCancelled(), State.UNPAID)])
+def test_a_delivered_order_consumes_its_token(event: InvoiceSettled | InvoiceCancelled, state: State) -> None:
+    """Delivered is delivered, though the payment slipped away: the use is consumed."""
+    order = replace(channel(State.FULFILLED), token="WELCOME", counts_token_use=True)
+    outcome = step(order, None, event, NOW, RULES)
+    assert (outcome.order.state, outcome.token) == (state, TokenChange("WELCOME", reserved=-1, consumed=1))
+
+
+@settings(max_examples=200)
 @given(walks())
 def test_a_token_is_counted_exactly_once(walk: list[Step]) -> None:
     """Whatever the path: one use reserved while the order lives, consumed when it was delivered, released when it
     failed; none at all for a token that is not counted."""
     reserved = consumed = 0
-    for step_taken in walk:
-        if step_taken.outcome.token is not None:
-            reserved += step_taken.outcome.token.reserved
-            consumed += step_taken.outcome.token.consumed
-        order = step_taken.order
+    for taken in walk:
+        if taken.outcome.token is not None:
+            reserved += taken.outcome.token.reserved
+            consumed += taken.outcome.token.consumed
+        order = taken.order
         if not order.counts_token_use:
             assert (reserved, consumed) == (0, 0)
         else:
@@ -419,14 +428,15 @@ def test_a_token_is_counted_exactly_once(walk: list[Step]) -> None:
             assert (reserved, consumed) == (int(order.state not in FINAL), int(delivered))
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_ends_are_dated(walk: list[Step]) -> None:
     """An order has closed_at exactly when it ended, and the time never changes afterwards: pruning counts from it."""
     closed = None
-    for step_taken in walk:
-        order = step_taken.order
+    for taken in walk:
+        order = taken.order
         if order.state in FINAL and closed is None:
-            closed = step_taken.now.time
+            closed = taken.now.time
         assert order.closed_at == closed
 
 

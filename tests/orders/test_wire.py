@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from lsps.orders import wire
 from lsps.orders.events import InvoiceCancelled, PaymentHeld
 from lsps.orders.model import ExtensionTerms, State
 from lsps.orders.pending import EffectName, effects
+from lsps.orders.transitions import step
 from lsps.protocol.payment import OrderState, PaymentState
 from tests.orders import samples
 from tests.orders.samples import CHANNEL_TERMS
@@ -30,9 +31,9 @@ MAY_FOLLOW = {
 }
 
 
-def payment_state(step: Step) -> PaymentState:
-    assert step.order.bolt11 is not None
-    return wire.bolt11_state(step.order, step.order.bolt11)
+def payment_state(taken: Step) -> PaymentState:
+    assert taken.order.bolt11 is not None
+    return wire.bolt11_state(taken.order, taken.order.bolt11)
 
 
 @pytest.mark.parametrize(
@@ -56,85 +57,102 @@ def test_each_state_has_the_specifications_words(state: State, told: OrderState,
     assert wire.bolt11_state(order, order.bolt11) is payment
 
 
+def test_a_cancellation_is_told_while_the_opening_goes_on() -> None:
+    """REFUNDED is told as soon as the node confirmed it, in fulfilling too, and stays when money comes again."""
+    order = samples.order_in(State.FULFILLING, CHANNEL_TERMS)
+    for event in (InvoiceCancelled(), samples.HELD):
+        order = step(order, None, event, samples.NOW, samples.RULES).order
+        assert order.bolt11 is not None
+        assert wire.bolt11_state(order, order.bolt11) is REFUNDED
+        assert wire.order_state(order) is OrderState.CREATED
+
+
+@settings(max_examples=200)
 @given(walks())
 def test_order_state_never_goes_back(walk: list[Step]) -> None:
     """COMPLETED and FAILED are final, and only CREATED leads anywhere (bLIP-51 §2; money rule 5)."""
-    told = [wire.order_state(step.order) for step in walk]
+    told = [wire.order_state(taken.order) for taken in walk]
     for before, after in pairwise(told):
         assert before in (OrderState.CREATED, after)
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_payment_state_never_goes_back(walk: list[Step]) -> None:
     """PAID and REFUNDED are final, HOLD never turns back to EXPECT_PAYMENT, and PAID comes from HOLD (bLIP-51 §3.1)."""
     if walk[0].order.is_free:
         return
-    told = [payment_state(step) for step in walk]
+    told = [payment_state(taken) for taken in walk]
     assert told[0] is EXPECT
     for before, after in pairwise(told):
         assert after in MAY_FOLLOW[before]
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_failed_and_refunded_follow_the_nodes_confirmation(walk: list[Step]) -> None:
     """A client reads REFUNDED only after the node confirmed the cancellation, and an order ends as FAILED only
     when nothing arrived since (money rule 5)."""
     confirmed = held_since = False
-    for step in walk:
-        if isinstance(step.event, InvoiceCancelled):
+    for taken in walk:
+        if isinstance(taken.event, InvoiceCancelled):
             confirmed, held_since = True, False
-        elif isinstance(step.event, PaymentHeld):
+        elif isinstance(taken.event, PaymentHeld):
             held_since = True
-        if step.order.is_free:
+        if taken.order.is_free:
             continue
-        if payment_state(step) is REFUNDED:
+        if payment_state(taken) is REFUNDED:
             assert confirmed
-        if step.order.state is State.FAILED and step.before is not None and step.before.state is not State.FAILED:
+        if taken.order.state is State.FAILED and taken.before is not None and taken.before.state is not State.FAILED:
             assert confirmed
             assert not held_since
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_settled_only_when_delivered(walk: list[Step]) -> None:
     """The invoice is to be settled only when this commit or one before stored the channel or the extension
     (money rule 1)."""
     delivered = 0
-    for step in walk:
-        if isinstance(step.order.terms, ExtensionTerms):
-            delivered += step.outcome.extension is not None
-            assert (step.outcome.extension is None) == (step.outcome.lease is None)
+    for taken in walk:
+        if isinstance(taken.order.terms, ExtensionTerms):
+            delivered += taken.outcome.extension is not None
+            assert (taken.outcome.extension is None) == (taken.outcome.lease is None)
         else:
-            delivered += step.outcome.lease is not None
-            assert (step.order.channel is not None) == (delivered == 1)
+            delivered += taken.outcome.lease is not None
+            assert (taken.order.channel is not None) == (delivered == 1)
         assert delivered <= 1
-        settles = EffectName.SETTLE_INVOICE in effects(step.order)
-        assert (settles or wire.order_state(step.order) is OrderState.COMPLETED) == (delivered == 1)
+        settles = EffectName.SETTLE_INVOICE in effects(taken.order)
+        assert (settles or wire.order_state(taken.order) is OrderState.COMPLETED) == (delivered == 1)
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_never_settled_and_cancelled(walk: list[Step]) -> None:
     """No commit leaves both a settlement and a cancellation to be carried out, nor any work beside a giving back."""
-    for step in walk:
-        names = effects(step.order)
+    for taken in walk:
+        names = effects(taken.order)
         assert not names >= {EffectName.SETTLE_INVOICE, EffectName.CANCEL_INVOICE}
-        if step.order.state is State.CLOSING:
+        if taken.order.state is State.CLOSING:
             assert names == {EffectName.CANCEL_INVOICE}
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_money_that_comes_after_the_end_is_given_back(walk: list[Step]) -> None:
     """After a payment event a closed or failed order has a cancellation to carry out until the node confirms it
     (money rule 4)."""
     held = False
-    for step in walk:
-        held = isinstance(step.event, PaymentHeld) or (held and not isinstance(step.event, InvoiceCancelled))
-        if held and step.order.state in (State.FAILED, State.UNPAID, State.CLOSING):
-            assert EffectName.CANCEL_INVOICE in effects(step.order)
+    for taken in walk:
+        held = isinstance(taken.event, PaymentHeld) or (held and not isinstance(taken.event, InvoiceCancelled))
+        if held and taken.order.state in (State.FAILED, State.UNPAID, State.CLOSING):
+            assert EffectName.CANCEL_INVOICE in effects(taken.order)
 
 
+@settings(max_examples=200)
 @given(walks())
 def test_the_lease_never_ends_earlier(walk: list[Step]) -> None:
     """Whatever happens to an order, the lease it stores keeps at least what the order was promised."""
-    for step in walk:
-        if isinstance(step.order.terms, ExtensionTerms) and step.outcome.lease is not None:
-            assert step.outcome.lease.expiration_block >= step.order.terms.new_channel_expiry_block
+    for taken in walk:
+        if isinstance(taken.order.terms, ExtensionTerms) and taken.outcome.lease is not None:
+            assert taken.outcome.lease.expiration_block >= taken.order.terms.new_channel_expiry_block
