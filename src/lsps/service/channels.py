@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from lsps import logs
-from lsps.clock import Clock
+from lsps.clock import Clock, timeout
 from lsps.node.contract import Channel, ChannelGone, Channels, ChannelState, NodeError, Resumed
 from lsps.orders.events import ChannelStanding
 from lsps.orders.model import ExtensionTerms, Order
@@ -20,6 +20,7 @@ from lsps.units import ChannelId, NodeId, Scid
 _log = logging.getLogger("lsps.service")
 
 RETRY_SECONDS = 1.0
+LIST_SECONDS = 60.0
 
 
 class ChannelMirror:
@@ -62,10 +63,12 @@ class ChannelMirror:
         while True:
             try:
                 await self._before_read()
-                channels = await self._channels.list()
+                async with timeout(self._clock, LIST_SECONDS):
+                    channels = await self._channels.list()
                 break
-            except NodeError as error:
-                logs.event(_log, logging.WARNING, "channel_list_failed", reason=str(error))
+            except (NodeError, TimeoutError) as error:
+                reason = str(error) or "the node did not answer in time"
+                logs.event(_log, logging.WARNING, "channel_list_failed", reason=reason)
                 await self._clock.sleep(RETRY_SECONDS)
         self._by_id.clear()
         self._by_peer.clear()

@@ -6,13 +6,12 @@ whose order was never committed is known to nobody and expires.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from lsps.clock import Clock
+from lsps.clock import Clock, timeout
 from lsps.node.contract import Invoices, NodeError
 from lsps.orders.events import Placed
 from lsps.orders.model import Bolt11Option, ChannelTerms, ExtensionTerms, Order, PaymentMethod, Service
@@ -71,14 +70,14 @@ class OrderDesk:
     async def asking_node(self) -> AsyncIterator[None]:
         """A node that is away or slow costs the customer a "try again", and us nothing."""
         try:
-            async with asyncio.timeout(self.limits.node_seconds):
+            async with timeout(self.clock, self.limits.node_seconds):
                 yield
         except (NodeError, TimeoutError) as error:
             raise ClientRejected(TRY_AGAIN) from error
 
     async def fee(self, request: PriceRequest, token: Token | None) -> Sat:
         try:
-            price = await ask_price(self.price, request, self.limits.price_seconds)
+            price = await ask_price(self.price, request, self.clock, self.limits.price_seconds)
         except PriceUnavailable as error:
             raise ClientRejected(TRY_AGAIN) from error
         return price if token is None else discounted(price, token.discount_percent)

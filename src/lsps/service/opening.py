@@ -6,11 +6,11 @@ same ones, and an unknown outcome is settled by their fate before anything else 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
 from lsps import logs
+from lsps.clock import Clock, timeout
 from lsps.failpoints import Failpoint
 from lsps.node.contract import (
     Channels,
@@ -49,6 +49,7 @@ class Opening:
     wallet: Wallet
     store: OrderStore
     offer: ChannelOffer
+    clock: Clock
     failpoint: Failpoint
 
     async def feerate(self, terms: ChannelTerms) -> int | None:
@@ -83,7 +84,7 @@ class Opening:
         if effect.attempt == 0:
             self.failpoint("open_channel.before")
             try:
-                async with asyncio.timeout(OPEN_SECONDS):
+                async with timeout(self.clock, OPEN_SECONDS):
                     outpoint = await self.channels.open(_request(order, terms, funding))
             except (NodeError, TimeoutError) as error:
                 refusal = str(error) or "the opening took too long"

@@ -5,11 +5,11 @@ Fees round up to a whole sat.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from lsps.clock import Clock, timeout
 from lsps.errors import LspsError
 from lsps.orders.model import PaymentMethod, Service
 from lsps.units import NodeId, Sat
@@ -66,10 +66,10 @@ def discounted(price: Sat, discount_percent: int) -> Sat:
     return Sat(_divide_up(int(price) * (100 - discount_percent), 100))
 
 
-async def ask_price(function: PriceFunction, request: PriceRequest, seconds: float) -> Sat:
+async def ask_price(function: PriceFunction, request: PriceRequest, clock: Clock, seconds: float) -> Sat:
     """The function's answer. Raises PriceUnavailable, whatever the operator's function does."""
     try:
-        async with asyncio.timeout(seconds):
+        async with timeout(clock, seconds):
             answer = function(request)
             price = await answer if inspect.isawaitable(answer) else answer
     except Exception as error:

@@ -11,7 +11,7 @@ import logging
 from datetime import timedelta
 
 from lsps import logs
-from lsps.clock import Clock
+from lsps.clock import Clock, timeout
 from lsps.failpoints import Failpoint
 from lsps.node.contract import NodeError
 from lsps.orders import pending
@@ -22,12 +22,14 @@ from lsps.protocol.errors import ClientRejected
 from lsps.service.effects import Effects
 from lsps.service.engine import PAGE, Engine
 from lsps.service.putoff import PutOff, backoff
-from lsps.store.orders import DueEffect, InputTaken, OrderStore, StoreError
+from lsps.store.orders import DueEffect, OrderStore, StoreError
 from lsps.units import OrderId
 
 _log = logging.getLogger("lsps.service")
 
 STORE_RETRY_SECONDS = 1.0
+EFFECT_SECONDS = 120.0
+"""A node that has not answered by then is asked again; more than an opening may take."""
 PRUNE_EVERY = timedelta(hours=1)
 
 
@@ -108,13 +110,14 @@ class Schedule:
         if order is None or effect.name not in pending.effects(order):
             return
         try:
-            outcome = await self._effects.carry_out(order, effect)
+            async with timeout(self._clock, EFFECT_SECONDS):
+                outcome = await self._effects.carry_out(order, effect)
             if not isinstance(outcome, PutOff):
                 await self._engine.apply(order.id, outcome)
                 self._failpoint(f"{effect.name.name.lower()}.committed")
                 return
-        except (NodeError, InputTaken, IllegalTransition, StoreError, ClientRejected) as error:
-            outcome = PutOff(str(error))
+        except (NodeError, TimeoutError, IllegalTransition, StoreError, ClientRejected) as error:
+            outcome = PutOff(str(error) or "the node did not answer in time")
         await self._put_off(effect, outcome)
 
     async def _put_off(self, effect: DueEffect, why: PutOff) -> None:

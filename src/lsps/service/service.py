@@ -172,6 +172,7 @@ class Service:
                 require(node.wallet, "on-chain funds"),
                 self._store,
                 offer.lsps1,
+                self._clock,
                 self._failpoint,
             )
             channel_shop = Lsps1(offer.lsps1, desk, opening, node.messages)
