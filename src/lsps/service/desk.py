@@ -20,15 +20,13 @@ from lsps.protocol.errors import ClientRejected, NotFound, TokenInvalid
 from lsps.protocol.payment import Bolt11Payment, Payment
 from lsps.service.channels import ChannelMirror
 from lsps.service.engine import Engine
-from lsps.service.limits import InWork
+from lsps.service.limits import TRY_AGAIN, InWork
 from lsps.service.offer import Limits, PaymentTerms, Token
 from lsps.service.preimages import Preimages
 from lsps.service.pricing import PriceFunction, PriceRequest, PriceUnavailable, ask_price, discounted
 from lsps.service.tokens import Tokens
-from lsps.store.orders import OrderStore, StoreUnavailable, TokenUsedUp
+from lsps.store.orders import OrderStore, TokenUsedUp
 from lsps.units import Network, NodeId, OrderId, Sat
-
-TRY_AGAIN = "the LSP cannot take orders right now; try again in a minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,6 @@ class OrderDesk:
             if in_all > (room if self.mirror.of_peer(principal) else room // 2):
                 raise ClientRejected("the LSP has too many unpaid orders; try again later")
             yield
-        except StoreUnavailable as error:
-            raise ClientRejected(TRY_AGAIN) from error
         finally:
             self.in_work.creating(principal, -1)
 
@@ -126,10 +122,7 @@ class OrderDesk:
 
     async def find(self, principal: NodeId, order_id: OrderId, service: Service) -> Order:
         """The principal's own order. Another's is answered as if it did not exist: raises NotFound."""
-        try:
-            order = await self.store.order(order_id)
-        except StoreUnavailable as error:
-            raise ClientRejected(TRY_AGAIN) from error
+        order = await self.store.order(order_id)
         if order is None or order.principal != principal or order.service is not service:
             raise NotFound
         return order

@@ -21,8 +21,9 @@ from lsps.protocol.errors import ClientRejected, InternalError, MethodNotFound, 
 from lsps.protocol.jsonrpc import BadMessageFormat, ErrorShape, Request
 from lsps.protocol.message import Message
 from lsps.protocol.methods import Method, decode_params
-from lsps.service.limits import InWork
+from lsps.service.limits import TRY_AGAIN, InWork
 from lsps.service.offer import Compat, Limits
+from lsps.store.orders import StoreUnavailable
 from lsps.units import NodeId
 
 _log = logging.getLogger("lsps.service")
@@ -145,7 +146,10 @@ class Dispatcher:
             return jsonrpc.encode_response(request.id, await route.handler(peer, params))
         except ServiceError as error:
             logs.event(_log, logging.INFO, "refused", peer=peer, code=error.code, reason=str(error))
-            answer = error
+            answer: ServiceError = error
+        except StoreUnavailable as error:
+            logs.event(_log, logging.ERROR, "store_failed", reason=str(error))
+            answer = ClientRejected(TRY_AGAIN)
         except Exception:  # whatever a handler does, the request gets its one reply
             _log.exception("handler_failed", extra={logs.FIELDS: {"peer": peer}})
             answer = InternalError()

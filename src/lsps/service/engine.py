@@ -34,7 +34,7 @@ from lsps.orders.model import ChannelTerms, ExtensionTerms, Lease, Order, State
 from lsps.orders.transitions import IllegalTransition, Outcome, place, step
 from lsps.protocol.errors import ClientRejected
 from lsps.service.channels import ChannelMirror, standing
-from lsps.store.orders import Change, OrderStore, StoreError, VersionConflict
+from lsps.store.orders import Change, OrderStore, StoreError, StoreUnavailable, VersionConflict
 from lsps.units import BlockHeight, ChannelId, NodeId, OrderId
 
 _log = logging.getLogger("lsps.service")
@@ -81,6 +81,7 @@ class Engine:
                 await self._commit(outcome, now.time)
             except VersionConflict:
                 continue
+            self._failpoint("create_order.committed")
             return outcome.order
 
     async def apply(self, order_id: OrderId, event: Event) -> None:
@@ -181,6 +182,7 @@ class Engine:
             after = page[-1].id
 
     async def on_invoice(self, status: InvoiceStatus) -> None:
+        """Raises StoreUnavailable."""
         order = await self._store.order_of_hash(status.payment_hash)
         if order is None:
             return
@@ -201,20 +203,22 @@ class Engine:
             self._failpoint("invoice.held.committed")
 
     async def on_tip(self, tip: BlockHeight) -> None:
+        """Raises StoreUnavailable."""
         self._tip = tip
-        while ids := await self._store.orders_due_at_height(tip, PAGE):
-            for order_id in ids:
-                if not await self.try_apply(order_id, TimePassed()):
-                    return
+        while self._tip == tip and (ids := await self._store.orders_due_at_height(tip, PAGE)):
+            if not all([await self.try_apply(order_id, TimePassed()) for order_id in ids]):
+                return
 
     async def on_peer_online(self, peer: NodeId) -> None:
         await self._store.hasten(peer, self._clock.now())
         self.changed.set()
 
     async def try_apply(self, order_id: OrderId, event: Event) -> bool:
-        """Apply; what cannot be applied is logged for the operator and changes nothing."""
+        """Apply; a contradiction is logged for the operator and changes nothing. Raises StoreUnavailable."""
         try:
             await self.apply(order_id, event)
+        except StoreUnavailable:
+            raise
         except (IllegalTransition, StoreError) as error:
             logs.event(_log, logging.ERROR, "event_not_applied", order_id=order_id, reason=str(error))
             return False

@@ -8,6 +8,8 @@ from lsps.protocol.jsonrpc import RequestId
 from lsps.service.offer import Limits
 from lsps.units import NodeId
 
+TRY_AGAIN = "the LSP cannot answer this right now; try again in a minute"
+
 
 class InWork:
     """Requests being answered. `begin` and `end` are always paired by the dispatcher."""

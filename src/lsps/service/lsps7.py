@@ -20,7 +20,8 @@ from lsps.protocol.message import to_json
 from lsps.protocol.methods import NoParams
 from lsps.protocol.rules import check_refund_address
 from lsps.service.channels import listed_scid
-from lsps.service.desk import METHOD, TRY_AGAIN, OrderDesk, payment
+from lsps.service.desk import METHOD, OrderDesk, payment
+from lsps.service.limits import TRY_AGAIN
 from lsps.service.offer import ExtensionOffer, Unleased
 from lsps.service.pricing import PriceRequest
 from lsps.units import BlockHeight, NodeId, Sat, Scid

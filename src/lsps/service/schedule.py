@@ -22,12 +22,12 @@ from lsps.protocol.errors import ClientRejected
 from lsps.service.effects import Effects
 from lsps.service.engine import PAGE, Engine
 from lsps.service.putoff import PutOff, backoff
+from lsps.service.stored import STORE_RETRY_SECONDS
 from lsps.store.orders import DueEffect, OrderStore, StoreError
 from lsps.units import OrderId
 
 _log = logging.getLogger("lsps.service")
 
-STORE_RETRY_SECONDS = 1.0
 EFFECT_SECONDS = 120.0
 """A node that has not answered by then is asked again; more than an opening may take."""
 PRUNE_EVERY = timedelta(hours=1)

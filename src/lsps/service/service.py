@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 from lsps import failpoints, logs
@@ -22,7 +23,7 @@ from lsps.node.contract import (
     require,
 )
 from lsps.node.router import Router
-from lsps.orders.events import ChannelConfirmed, ChannelEnded, Rules
+from lsps.orders.events import ChannelConfirmed, ChannelEnded, LeaseEvent, Rules
 from lsps.orders.model import Lease
 from lsps.protocol import lsps0, lsps1, lsps7
 from lsps.service.channels import ChannelMirror
@@ -39,6 +40,7 @@ from lsps.service.opening import Opening
 from lsps.service.preimages import Preimages
 from lsps.service.pricing import PriceFunction, PriceTable
 from lsps.service.schedule import Schedule
+from lsps.service.stored import until_stored
 from lsps.service.tokens import Tokens
 from lsps.store.orders import OrderStore
 from lsps.units import ChannelId, NodeId
@@ -91,7 +93,7 @@ class Service:
         self._mirror = ChannelMirror(
             require(node.channels, "channels"),
             self._clock,
-            before_read=self._read_open_leases,
+            before_read=self._before_read,
             on_read=self._compare_leases,
             on_channel=self._on_channel,
             on_gone=self._on_gone,
@@ -204,17 +206,19 @@ class Service:
         )
         return dispatcher, schedule
 
-    @staticmethod
-    async def _each(stream: AsyncIterator[Resumed | T], handle: Callable[[T], Awaitable[None]]) -> None:
+    async def _each(self, stream: AsyncIterator[Resumed | T], handle: Callable[[T], Awaitable[None]]) -> None:
         async for item in stream:
             if not isinstance(item, Resumed):
-                await handle(item)
+                await until_stored(self._clock, partial(handle, item))
 
     async def _on_peer(self, event: object) -> None:
         if isinstance(event, PeerOnline):
             await self._engine.on_peer_online(event.node_id)
 
     # --- leases follow their channels -----------------------------------------------------------------------------
+
+    async def _before_read(self) -> None:
+        await until_stored(self._clock, self._read_open_leases)
 
     async def _read_open_leases(self) -> None:
         """Before the channels are read, so that a lease just begun is not missed in a list read before it."""
@@ -236,10 +240,13 @@ class Service:
     async def _on_channel(self, channel: Channel) -> None:
         height = channel.confirmed_at()
         if height is not None:
-            await self._engine.apply_to_lease(channel.channel_id, ChannelConfirmed(height))
+            await self._apply_to_lease(channel.channel_id, ChannelConfirmed(height))
 
     async def _on_gone(self, channel_id: ChannelId) -> None:
-        await self._engine.apply_to_lease(channel_id, ChannelEnded())
+        await self._apply_to_lease(channel_id, ChannelEnded())
+
+    async def _apply_to_lease(self, channel_id: ChannelId, event: LeaseEvent) -> None:
+        await until_stored(self._clock, partial(self._engine.apply_to_lease, channel_id, event))
 
     async def _record_leases(self, lsp: NodeId) -> None:
         """The leases the operator grants for channels not sold here."""
