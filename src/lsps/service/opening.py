@@ -26,6 +26,7 @@ from lsps.node.contract import (
 )
 from lsps.orders.events import ChannelOpened, Event, InputsChosen, OpenFailed
 from lsps.orders.model import ChannelTerms, Funding, Order
+from lsps.protocol.sanitize import sanitize
 from lsps.service.offer import ChannelOffer
 from lsps.service.putoff import PutOff
 from lsps.store.orders import DueEffect, OrderStore
@@ -87,7 +88,8 @@ class Opening:
                 async with timeout(self.clock, OPEN_SECONDS):
                     outpoint = await self.channels.open(_request(order, terms, funding))
             except (NodeError, TimeoutError) as error:
-                refusal = str(error) or "the opening took too long"
+                # The node repeats what the peer said.
+                refusal = sanitize(str(error)) or "the opening took too long"
                 logs.event(_log, logging.WARNING, "open_not_confirmed", order_id=order.id, reason=refusal)
                 if isinstance(error, NodeUnreachable):
                     raise
@@ -98,7 +100,7 @@ class Opening:
         if isinstance(fate, Opened):
             return ChannelOpened(fate.funding)
         if isinstance(fate, NotOpened):
-            return OpenFailed(f"the channel could not be opened: {refusal or fate.reason}")
+            return OpenFailed(f"the channel could not be opened: {refusal or sanitize(fate.reason)}")
         return PutOff("the opening is undecided")
 
 
