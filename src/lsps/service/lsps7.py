@@ -122,7 +122,8 @@ class Lsps7:
 
     def _fitting(self, peer: NodeId, listed: list[lsps7.ExtendableChannel]) -> tuple[lsps7.ExtendableChannel, ...]:
         """The soonest-expiring first; where the message would not hold all: without the optional fields, then fewer."""
-        listed.sort(key=lambda entry: entry.expiration_block)
+        # expiration_block 0 is no lease: nothing of it expires.
+        listed.sort(key=lambda entry: (int(entry.expiration_block) == 0, entry.expiration_block))
         room = self.desk.limits.reply_bytes
         if _size(listed) <= room:
             return tuple(listed)
