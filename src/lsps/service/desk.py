@@ -18,6 +18,7 @@ from lsps.orders.model import Bolt11Option, ChannelTerms, ExtensionTerms, Order,
 from lsps.orders.wire import bolt11_state
 from lsps.protocol.errors import ClientRejected, NotFound, TokenInvalid
 from lsps.protocol.payment import Bolt11Payment, Payment
+from lsps.protocol.rules import MAX_INVOICE_LENGTH
 from lsps.service.channels import ChannelMirror
 from lsps.service.engine import Engine
 from lsps.service.limits import TRY_AGAIN, InWork
@@ -118,6 +119,8 @@ class OrderDesk:
                 int(expiry.total_seconds()),
                 self.payment.min_final_cltv_expiry,
             )
+        if len(invoice) > MAX_INVOICE_LENGTH:  # bLIP-51 §3.1: MUST be at most 2048 characters long
+            raise ClientRejected(TRY_AGAIN)
         return Bolt11Option(payment_hash, invoice, expires_at, fee, order_total)
 
     async def find(self, principal: NodeId, order_id: OrderId, service: Service) -> Order:
