@@ -23,8 +23,7 @@ from lsps.store.orders import DueEffect
 class Effects:
     invoices: Invoices
     mirror: ChannelMirror
-    opening: Opening | None
-    """None when LSPS1 is not offered: orders from a time when it was then wait, and are given back."""
+    opening: Opening
     preimages: Preimages
     failpoint: Failpoint
 
@@ -37,11 +36,10 @@ class Effects:
                 return await self._settle(order)
             case EffectName.CANCEL_INVOICE:
                 return await self._cancel(order)
-            case EffectName.CHOOSE_INPUTS if self.opening is not None:
+            case EffectName.CHOOSE_INPUTS:
                 return await self.opening.choose_inputs(order)
-            case EffectName.OPEN_CHANNEL if self.opening is not None:
+            case EffectName.OPEN_CHANNEL:
                 return await self.opening.open_channel(order, effect)
-        return PutOff("LSPS1 is not offered any more")
 
     def _check_channel(self, order: Order) -> Event | PutOff:
         channel = standing(self.mirror, order)

@@ -49,22 +49,26 @@ class Opening:
     channels: Channels
     wallet: Wallet
     store: OrderStore
-    offer: ChannelOffer
+    offer: ChannelOffer | None
+    """None when LSPS1 is not offered any more: then nothing is begun, and what was begun is brought to its end."""
     clock: Clock
     failpoint: Failpoint
 
     async def feerate(self, terms: ChannelTerms) -> int | None:
         """Satoshi per 1000 weight to confirm in time (bLIP-51 §4.1); None when that is more than the operator pays."""
         sat_per_kw = await self.wallet.feerate(terms.funding_confirms_within_blocks)
-        return sat_per_kw if sat_per_kw <= self.offer.max_open_sat_per_vbyte * 1000 // WEIGHT_PER_VBYTE else None
+        limit = 0 if self.offer is None else self.offer.max_open_sat_per_vbyte * 1000 // WEIGHT_PER_VBYTE
+        return sat_per_kw if sat_per_kw <= limit else None
 
     async def inputs_for(self, terms: ChannelTerms, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
         """Free wallet outputs that fund the channel and leave the reserve; None when there are not enough."""
         taken = await self.store.reserved_inputs()
         free = [utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken]
-        return choose(free, capacity(terms), self.offer.reserve, sat_per_kw)
+        return None if self.offer is None else choose(free, capacity(terms), self.offer.reserve, sat_per_kw)
 
     async def choose_inputs(self, order: Order) -> Event | PutOff:
+        if self.offer is None:
+            return PutOff("LSPS1 is not offered any more")
         terms = _terms(order)
         # bLIP-51 §4.1: LSP MUST wait for a peer connection before attempting a channel open.
         try:

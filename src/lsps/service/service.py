@@ -165,18 +165,17 @@ class Service:
             limits=offer.limits,
             in_work=self._in_work,
         )
-        opening = None
+        opening = Opening(
+            node.messages,
+            require(node.channels, "channels"),
+            require(node.wallet, "on-chain funds"),
+            self._store,
+            offer.lsps1,
+            self._clock,
+            self._failpoint,
+        )
         routes: list[Route] = []
         if offer.lsps1 is not None:
-            opening = Opening(
-                node.messages,
-                require(node.channels, "channels"),
-                require(node.wallet, "on-chain funds"),
-                self._store,
-                offer.lsps1,
-                self._clock,
-                self._failpoint,
-            )
             channel_shop = Lsps1(offer.lsps1, desk, opening, node.messages)
             routes += [
                 Route(lsps1.GET_INFO, channel_shop.get_info),
