@@ -12,6 +12,7 @@ import pytest_asyncio
 from interop.lnd.build import binaries
 from interop.lnd.node import LSP_FLAGS, Node, NodeSpec
 from interop.lnd.regtest import Regtest
+from tests.e2e.shop import Customer, Shop, customer_of, shop_on
 
 HERE = Path(__file__).parent
 
@@ -30,6 +31,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     net = getattr(item, "funcargs", {}).get("net")
     if report.failed and isinstance(net, Regtest):
         report.sections.append(("logs of the regtest nodes", net.log_tails(15)))
+    for shop in getattr(item, "funcargs", {}).values():
+        if report.failed and isinstance(shop, Shop):
+            report.sections.append((f"log of {shop.process.name}", shop.process.tail(40)))
     return report
 
 
@@ -63,3 +67,28 @@ def alice(net: Regtest) -> Node:
 def bob(net: Regtest) -> Node:
     """The second customer's node."""
     return net["bob"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(net: Regtest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """`lsps serve` on the lsp's node, with what tests.e2e.shop.TABLES offers; a new store for each module."""
+    async with shop_on(net["lsp"], tmp_path_factory.mktemp("shop")) as serving:
+        yield serving
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def alice_buys(net: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Customer:
+    """The `lsps` commands on alice's node; a new journal for each module."""
+    return await customer_of(net["alice"], tmp_path_factory.mktemp("alice"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def bob_buys(net: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Customer:
+    """The `lsps` commands on bob's node; a new journal for each module."""
+    return await customer_of(net["bob"], tmp_path_factory.mktemp("bob"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def alice_can_pay(net: Regtest) -> str:
+    """The funding outpoint of alice's own channel to the lsp, from which she pays; announced."""
+    return await net.open_channel(net["alice"], net["lsp"], 8_000_000, 1_000_000)

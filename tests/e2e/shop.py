@@ -1,0 +1,233 @@
+"""Our own processes as a user runs them: `lsps serve` on an LSP's node, and the `lsps …` commands of its customers.
+
+    async with shop_on(lsp, directory, payment={"give_up_after_seconds": 5}) as shop:
+        alice_buys = await customer_of(alice, directory / "alice")
+        ran = await alice_buys.run("info", "--lsp", shop.node.uri)            # ran.code, ran.json, ran.stderr
+        ran = await alice_buys.extend(shop, scid, 100, max_fee=2_000)         # --yes --max-fee-sat, --json
+        await shop.stop(); await shop.start(failpoint="invoice.held")         # the same store, killed there
+        await shop.ended()                                                    # -9
+
+Both run with the least-privilege macaroons of docs/lnd.md. Every Shop and every Customer has a directory of its own for
+configuration and state. What really happened is asked of the nodes: tests/e2e/truth.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interop.lnd.macaroons import bake
+from interop.lnd.node import Node
+from interop.lnd.process import TETHER, Process
+from lsps.node.lnd.permissions import BUYING, SERVING
+
+LSPS = Path(sys.executable).parent / "lsps"
+COMMAND_SECONDS = 240
+
+TABLES: dict[str, dict[str, Any]] = {
+    "lsps1": {
+        "min_required_channel_confirmations": 0,
+        "min_funding_confirms_within_blocks": 1,
+        "max_initial_client_balance_sat": 2_000_000,
+        "min_initial_lsp_balance_sat": 50_000,
+        "min_channel_balance_sat": 50_000,
+        "reserve_sat": 100_000,
+    },
+    "lsps7": {"extend_unleased_channels": "peer-opened"},
+    "payment": {"give_up_after_seconds": 120},
+}
+"""What a shop sells unless a test says otherwise; the prices are lsps' own defaults."""
+
+
+class Shop:
+    """One `lsps serve` on `node`, in `directory`: lsps.toml, the store lsps.db, and serve.log over all its starts."""
+
+    def __init__(self, node: Node, macaroon: Path, directory: Path) -> None:
+        self.node = node
+        self.directory = directory
+        self._macaroon = macaroon
+        directory.mkdir(parents=True, exist_ok=True)
+        self.log = directory / "serve.log"
+        self.process = Process(
+            f"serve on {node.name}", [LSPS, "serve", "--config", directory / "lsps.toml"], log=self.log
+        )
+
+    def configure(self, **tables: Any) -> None:
+        """Writes lsps.toml: TABLES, each table updated by the one of its name, None leaving it out; a list is an array
+        of tables (`token=[{"code": …}]`). Read at the next start."""
+        merged: dict[str, Any] = {name: dict(table) for name, table in TABLES.items()}
+        for name, table in tables.items():
+            merged[name] = {**merged.get(name, {}), **table} if isinstance(table, dict) else table
+        lines = [f"node = {_toml(self.node.url(self._macaroon))}", 'store = "sqlite://lsps.db"']
+        for name, table in merged.items():
+            for each in table if isinstance(table, list) else [table]:
+                if each is not None:
+                    lines.append(f"[[{name}]]" if isinstance(table, list) else f"[{name}]")
+                    lines += [f"{key} = {_toml(value)}" for key, value in each.items()]
+        (self.directory / "lsps.toml").write_text("\n".join(lines) + "\n")
+
+    async def start(self, failpoint: str | None = None) -> None:
+        """Starts it and waits until its log says that it serves. With a failpoint it kills itself there (SIGKILL); one
+        that is passed before it serves is seen by `launch` and `ended`."""
+        seen = self._serving()
+
+        async def serving() -> bool:
+            return self._serving() > seen
+
+        self.launch(failpoint)
+        await self.process.until("serving", serving, timeout=90)
+
+    def launch(self, failpoint: str | None = None) -> None:
+        """Starts it and returns at once."""
+        self.process.environment = _environment(self.directory, failpoint)
+        self.process.start()
+
+    def _serving(self) -> int:
+        return len(re.findall(r"\bserving\b", self.log.read_text(errors="replace"))) if self.log.exists() else 0
+
+    async def stop(self) -> int:
+        """SIGTERM; its exit code (0 when it stopped cleanly)."""
+        await self.process.signal(signal.SIGTERM, 30)
+        return await self.ended(1)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        await self.process.kill()
+
+    async def ended(self, timeout: float = 60) -> int:
+        """Waits for it to end by itself; its exit code, negative for the signal that ended it (-9: a failpoint)."""
+
+        async def over() -> bool:
+            return not self.process.running
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not await over():  # noqa: ASYNC110 - no event tells of the end
+                    await asyncio.sleep(0.05)
+        code = self.process.returncode
+        if code is None:
+            raise AssertionError(f"{self.process.name} still runs after {timeout} s\n{self.process.tail()}")
+        return code
+
+    async def book(self) -> list[dict[str, Any]]:
+        """Its orders, newest first, as `lsps orders --service --json` lists them; it may be running."""
+        ran = await run(
+            ["orders", "--service", "--config", str(self.directory / "lsps.toml"), "--json"],
+            _environment(self.directory, None),
+        )
+        assert ran.code == 0, ran
+        orders = ran.json["orders"] if isinstance(ran.json, dict) else ran.json
+        return list(orders)
+
+
+@contextlib.asynccontextmanager
+async def shop_on(node: Node, directory: Path, **tables: Any) -> AsyncIterator[Shop]:
+    """A shop that serves; stopped at the end of the block. `tables` as Shop.configure takes them."""
+    shop = Shop(node, await bake(node, "serving", SERVING), directory)
+    shop.configure(**tables)
+    await shop.start()
+    try:
+        yield shop
+    finally:
+        await shop.process.stop()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished command. `json` is its standard output parsed, None when it printed nothing."""
+
+    code: int
+    json: Any
+    stderr: str
+
+
+class Customer:
+    """The `lsps` commands on a customer's node, with a journal of its own."""
+
+    def __init__(self, node: Node, macaroon: Path, directory: Path) -> None:
+        self.node = node
+        self.directory = directory
+        self._url = node.url(macaroon)
+        directory.mkdir(parents=True, exist_ok=True)
+
+    async def run(self, command: str, *arguments: str | int, failpoint: str | None = None) -> Ran:
+        """`lsps COMMAND ARGUMENTS --node … --json`."""
+        parts = [command, *(str(each) for each in arguments), "--node", self._url, "--json"]
+        return await run(parts, _environment(self.directory, failpoint))
+
+    async def leases(self, shop: Shop | Node) -> Ran:
+        return await self.run("leases", "--lsp", _uri(shop))
+
+    async def extend(
+        self,
+        shop: Shop | Node,
+        scid: str,
+        blocks: int,
+        *arguments: str | int,
+        max_fee: int = 100_000,
+        failpoint: str | None = None,
+    ) -> Ran:
+        """Buys without asking. `arguments` go before the common ones."""
+        common = ("--lsp", _uri(shop), "--yes", "--max-fee-sat", max_fee)
+        return await self.run("extend", scid, blocks, *arguments, *common, failpoint=failpoint)
+
+    async def buy(
+        self,
+        shop: Shop | Node,
+        lsp_balance: int,
+        blocks: int,
+        *arguments: str | int,
+        max_fee: int = 100_000,
+        failpoint: str | None = None,
+    ) -> Ran:
+        """Buys without asking; `arguments` like "--client-balance", 50_000, "--announce"."""
+        wish = ("--lsp-balance", lsp_balance, "--expiry-blocks", blocks)
+        common = ("--lsp", _uri(shop), "--yes", "--max-fee-sat", max_fee)
+        return await self.run("buy", *wish, *arguments, *common, failpoint=failpoint)
+
+
+async def customer_of(node: Node, directory: Path) -> Customer:
+    """A customer on this node, with the macaroon for buying."""
+    return Customer(node, await bake(node, "buying", BUYING), directory)
+
+
+async def run(arguments: list[str], environment: Mapping[str, str]) -> Ran:
+    """One `lsps` command to its end; killed when the caller is cancelled or it takes too long."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), str(LSPS), *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(environment),
+    )
+    try:
+        async with asyncio.timeout(COMMAND_SECONDS):
+            output, error = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.kill()
+    text = output.decode()
+    return Ran(child.returncode or 0, json.loads(text) if text.strip() else None, error.decode(errors="replace"))
+
+
+def _environment(directory: Path, failpoint: str | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LSPS_", "XDG_"))}
+    kept |= {"HOME": str(directory), "XDG_STATE_HOME": str(directory / "state"), "NO_COLOR": "1"}
+    return kept | ({"LSPS_FAILPOINT": failpoint} if failpoint else {})
+
+
+def _uri(shop: Shop | Node) -> str:
+    return shop.node.uri if isinstance(shop, Shop) else shop.uri
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)  # what we write (text, numbers, booleans) looks alike in TOML

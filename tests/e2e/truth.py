@@ -1,0 +1,62 @@
+"""What really happened, read from lnd itself: invoices, payments, channels, wallet. Amounts are whole sat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from interop.lnd.node import LncliError, Node
+from interop.lnd.regtest import eventually
+
+MANY = 10_000
+
+
+async def invoices(node: Node, state: str | None = None) -> dict[str, dict[str, Any]]:
+    """All its invoices by payment hash, oldest first; `state` OPEN, ACCEPTED (held), SETTLED or CANCELED picks some."""
+    listed = await node.lncli("listinvoices", "--paginate-forwards", f"--max_invoices={MANY}")
+    return {each["r_hash"]: each for each in listed["invoices"] if state in (None, each["state"])}
+
+
+async def settled(node: Node) -> dict[str, int]:
+    """What its settled invoices brought, by payment hash."""
+    return {digest: int(each["amt_paid_sat"]) for digest, each in (await invoices(node, "SETTLED")).items()}
+
+
+async def payments(node: Node, status: str | None = None) -> dict[str, dict[str, Any]]:
+    """All its payments by payment hash, oldest first; `status` IN_FLIGHT, SUCCEEDED or FAILED picks some."""
+    listed = await node.lncli("listpayments", "--include_incomplete", "--paginate_forwards", f"--max_payments={MANY}")
+    return {each["payment_hash"]: each for each in listed["payments"] if status in (None, each["status"])}
+
+
+async def pending_channels(node: Node, peer: Node) -> list[dict[str, Any]]:
+    """Channels with this peer that wait for their funding to confirm."""
+    pending = (await node.lncli("pendingchannels"))["pending_open_channels"]
+    return [each["channel"] for each in pending if each["channel"]["remote_node_pub"] == peer.node_id]
+
+
+async def channels_between(node: Node, peer: Node) -> dict[str, dict[str, Any]]:
+    """Its open channels with this peer by funding outpoint."""
+    return {each["channel_point"]: each for each in await node.channels() if each["remote_pubkey"] == peer.node_id}
+
+
+def scid(channel: dict[str, Any]) -> str:
+    """BLOCKxTXxOUTPUT of a channel as lnd lists it: its confirmed one when there is one, else lnd's own alias."""
+    number = int(channel["zero_conf_confirmed_scid"]) or int(channel["chan_id"])
+    return f"{number >> 40}x{number >> 16 & 0xFFFFFF}x{number & 0xFFFF}"
+
+
+async def in_graph(node: Node, channel_point: str) -> bool:
+    """Whether the node's graph holds the channel with an announcement's two policies, as one learns it by gossip."""
+    try:
+        edge = await node.lncli("getchaninfo", f"--chan_point={channel_point}")
+    except LncliError:
+        return False
+    return bool(edge["node1_policy"] and edge["node2_policy"])
+
+
+async def until_state(node: Node, payment_hash: str, state: str, timeout: float = 60) -> None:
+    """Waits until the node's invoice is in this state."""
+
+    async def reached() -> bool:
+        return bool((await node.lncli("lookupinvoice", payment_hash))["state"] == state)
+
+    await eventually(f"{node.name}'s invoice {payment_hash} is {state}", reached, timeout)

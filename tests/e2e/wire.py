@@ -1,0 +1,84 @@
+"""LSPS messages (custom type 37913, bLIP-50) as bare bytes: what a node hears, and what a customer of bad manners says.
+
+    async with wire(alice) as line:
+        reply = await line.ask(lsp, b'{"jsonrpc":"2.0","id":"1","method":"lsps0.list_protocols","params":{}}')
+        await line.say(lsp, b"[]")
+        await line.hears(1)
+        line.heard                # every message since the line was opened, as (sender's node id, payload)
+
+It listens with a subscription of its own, so that it sees all that arrives, whoever else listens on the same node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from random import Random
+
+from interop.lnd.node import Node
+from interop.lnd.regtest import eventually
+from lsps.clock import SystemClock
+from lsps.node.contract import Resumed
+from lsps.node.lnd.messages import LndMessages
+from lsps.node.lnd.node import open_node
+from lsps.units import NodeId
+
+
+class Wire:
+    """One node's LSPS messages."""
+
+    def __init__(self, messages: LndMessages) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self._messages = messages
+
+    async def say(self, peer: Node, payload: bytes) -> None:
+        """Sends one message of these bytes to a connected peer."""
+        await self._messages.send(NodeId(peer.node_id), payload)
+
+    async def ask(self, peer: Node, payload: bytes, timeout: float = 30) -> bytes:
+        """Sends one message and returns the next one that comes from that peer."""
+        seen = len(self.heard)
+        await self.say(peer, payload)
+
+        async def answered() -> bool:
+            return bool(self.of(peer, seen))
+
+        await eventually(f"{peer.name} answers", answered, timeout)
+        return self.of(peer, seen)[0]
+
+    async def hears(self, count: int, timeout: float = 30) -> None:
+        """Waits until `count` messages in all have come."""
+
+        async def enough() -> bool:
+            return len(self.heard) >= count
+
+        await eventually(f"{count} messages have come", enough, timeout)
+
+    def of(self, peer: Node, since: int = 0) -> list[bytes]:
+        """What came from this peer, without the first `since` of all messages."""
+        return [payload for sender, payload in self.heard[since:] if sender == peer.node_id]
+
+    async def listen(self, ready: asyncio.Event) -> None:
+        """Until cancelled."""
+        async for received in self._messages.received():
+            if isinstance(received, Resumed):
+                ready.set()
+            else:
+                self.heard.append((received.peer.hex, received.payload))
+
+
+@contextlib.asynccontextmanager
+async def wire(node: Node) -> AsyncIterator[Wire]:
+    """The line of this node; nothing is missed from the moment the block is entered."""
+    lnd = open_node(node.url(), clock=SystemClock(), random=Random(0))
+    line, ready = Wire(lnd.messages), asyncio.Event()
+    task = asyncio.create_task(line.listen(ready))
+    try:
+        async with asyncio.timeout(60):
+            await ready.wait()
+        yield line
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await lnd.close()
