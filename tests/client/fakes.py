@@ -20,8 +20,14 @@ LSP = NodeId("02" + "c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c7
 OTHER = NodeId("02" + "f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9")
 
 
+HORIZON = timedelta(seconds=120)
+"""Further than any client sleeps at once, nearer than any invoice expires."""
+_PATIENCE = 6
+"""A question to the LSP and its answer take more turns of the event loop than one `settle` gives."""
+
+
 class HurriedClock:
-    """A Clock that moves on to the next sleeper's moment as soon as nobody has anything else to do."""
+    """A Clock that moves on to the next sleeper's moment, if that is near, as soon as nobody has anything else to do."""
 
     def __init__(self) -> None:
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,10 +53,11 @@ class HurriedClock:
 
     async def _run(self) -> None:
         while True:
-            await settle()
+            for _ in range(_PATIENCE):
+                await settle()
             while self._sleepers and self._sleepers[0][2].done():
                 heapq.heappop(self._sleepers)
-            if self._sleepers:
+            if self._sleepers and self._sleepers[0][0] - self._now <= HORIZON:
                 moment, _, awake = heapq.heappop(self._sleepers)
                 self._now = max(self._now, moment)
                 awake.set_result(None)
