@@ -85,6 +85,7 @@ def placed(
 
 DELIVERED = frozenset({State.FULFILLED, State.COMPLETED, State.UNPAID})
 PAID_IN = frozenset({State.PAID, State.FULFILLING, *DELIVERED})
+HELD_IN = PAID_IN | {State.CLOSING}
 CANCELLED_IN = frozenset({State.FAILED, State.UNPAID})
 
 
@@ -94,7 +95,8 @@ def option_in(state: State, option: Bolt11Option, earliest_expiry: BlockHeight) 
         option,
         cancelled=state in CANCELLED_IN,
         cancelling=state is State.CLOSING,
-        earliest_expiry=earliest_expiry if state in PAID_IN else None,
+        held=HELD.held if state in HELD_IN else Msat(0),
+        earliest_expiry=earliest_expiry if state in HELD_IN else None,
     )
 
 

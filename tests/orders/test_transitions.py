@@ -80,7 +80,8 @@ def test_a_held_payment_is_recorded() -> None:
     order = step(channel(), None, HELD, NOW, RULES).order
     assert order == channel(State.PAID)
     assert order.bolt11 is not None
-    assert (order.paid_by, order.bolt11.earliest_expiry) == (PaymentMethod.BOLT11, TIP + 144)
+    assert (order.paid_by, order.bolt11.held) == (PaymentMethod.BOLT11, HELD.held)
+    assert order.bolt11.earliest_expiry == TIP + 144
     assert order.give_up_at == START + timedelta(minutes=30)
 
 
@@ -161,12 +162,14 @@ def test_failed_only_after_the_node_confirmed(order: Order) -> None:
 
 @pytest.mark.parametrize("state", [State.FAILED, State.UNPAID])
 def test_a_late_payment_is_given_back(state: State) -> None:
-    """Money that arrives for an ended order is cancelled at the node; the order stays as it was told (money rule 4)."""
+    """Money for an ended order is recorded and cancelled at the node; the order stays as it was told (money rule 4)."""
     ended = channel(state)
     late = step(ended, None, HELD, NOW, RULES).order
     assert late.state is state
     assert effects(late) == {EffectName.CANCEL_INVOICE}
-    assert step(late, None, InvoiceCancelled(), NOW, RULES).order == ended
+    assert ended.bolt11 is not None
+    recorded = replace(ended.bolt11, held=HELD.held, earliest_expiry=HELD.earliest_expiry)
+    assert step(late, None, InvoiceCancelled(), NOW, RULES).order == replace(ended, bolt11=recorded)
 
 
 # --- opening a channel ----------------------------------------------------------------------------------------------

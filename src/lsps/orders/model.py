@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 
-from lsps.units import BlockHeight, ChannelId, NodeId, OrderId, Outpoint, Sat, Scid
+from lsps.units import BlockHeight, ChannelId, Msat, NodeId, OrderId, Outpoint, Sat, Scid
 
 NEWEST_EXTENSIONS = 10
 """How many extension_order_ids a lease keeps and a reply lists: the list must not grow with history."""
@@ -99,6 +99,8 @@ class Bolt11Option:
     cancelled: bool = False
     cancelling: bool = False
     """To be cancelled at the node: given back, expired while the order lives, or paid beside another option."""
+    held: Msat = Msat(0)
+    """What was last seen held for it: money that came late, short or over stays on record (money rule 4)."""
     earliest_expiry: BlockHeight | None = None
     """The lowest height at which an HTLC held for it times out."""
 

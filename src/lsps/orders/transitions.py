@@ -122,9 +122,9 @@ def _held(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rule
     """A payment arrived for an order that waits for one."""
     if not isinstance(event, PaymentHeld) or order.bolt11 is None:
         raise IllegalTransition(order, event)
-    bolt11 = replace(order.bolt11, earliest_expiry=event.earliest_expiry)
-    order = replace(order, bolt11=bolt11, paid_by=PaymentMethod.BOLT11)
-    if event.held < bolt11.order_total.to_msat():
+    order_total = order.bolt11.order_total
+    order = replace(_noted(order, event), paid_by=PaymentMethod.BOLT11)
+    if event.held < order_total.to_msat():
         return _give_back(order, "less was paid than the order costs", now)
     if _too_near_timeout(order, now, rules):
         return _give_back(order, "the payment would time out too soon", now)
@@ -199,16 +199,20 @@ def _held_again(order: Order, lease: Lease | None, event: Event, now: Now, rules
         raise IllegalTransition(order, event)
     if order.bolt11.cancelled:
         return _held_too_late(order, lease, event, now, rules)
-    if order.bolt11.earliest_expiry == event.earliest_expiry:
-        return Outcome(order)
-    return Outcome(replace(order, bolt11=replace(order.bolt11, earliest_expiry=event.earliest_expiry)))
+    return Outcome(_noted(order, event))
 
 
 def _held_too_late(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
     """Money after the cancellation was confirmed and told: given back, and what was told stays told."""
-    if order.bolt11 is None:
+    if not isinstance(event, PaymentHeld) or order.bolt11 is None:
         raise IllegalTransition(order, event)
-    return Outcome(replace(order, bolt11=replace(order.bolt11, cancelling=True)))
+    return Outcome(_noted(replace(order, bolt11=replace(order.bolt11, cancelling=True)), event))
+
+
+def _noted(order: Order, event: PaymentHeld) -> Order:
+    if order.bolt11 is None:
+        return order
+    return replace(order, bolt11=replace(order.bolt11, held=event.held, earliest_expiry=event.earliest_expiry))
 
 
 def _cancelled(order: Order) -> Order:
@@ -330,7 +334,7 @@ TRANSITIONS: dict[tuple[State, type[Event]], Handler] = {
     (S.UNPAID, TimePassed): _same,
     (S.UNPAID, ChannelChecked): _same,
     (S.UNPAID, ChannelOpened): _opened_again,
-    (S.CLOSING, PaymentHeld): _same,
+    (S.CLOSING, PaymentHeld): _held_again,
     (S.CLOSING, InvoiceCancelled): _given_back,
     (S.CLOSING, TimePassed): _same,
     (S.CLOSING, ChannelChecked): _same,

@@ -20,7 +20,7 @@ from lsps.orders.model import (
     Service,
 )
 from lsps.store.sqlite.times import from_micros, to_micros, to_micros_or_none
-from lsps.units import BlockHeight, ChannelId, OrderId, Outpoint, Sat, Scid
+from lsps.units import BlockHeight, ChannelId, Msat, OrderId, Outpoint, Sat, Scid
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,6 +100,7 @@ class Bolt11Body(_Stored, frozen=True, omit_defaults=True):
     order_total: int
     cancelled: bool = False
     cancelling: bool = False
+    held: int = 0
     earliest_expiry: int | None = None
 
     @classmethod
@@ -111,6 +112,7 @@ class Bolt11Body(_Stored, frozen=True, omit_defaults=True):
             order_total=int(option.order_total),
             cancelled=option.cancelled,
             cancelling=option.cancelling,
+            held=int(option.held),
             earliest_expiry=None if option.earliest_expiry is None else int(option.earliest_expiry),
         )
 
@@ -123,6 +125,7 @@ class Bolt11Body(_Stored, frozen=True, omit_defaults=True):
             order_total=Sat(self.order_total),
             cancelled=self.cancelled,
             cancelling=self.cancelling,
+            held=Msat(self.held),
             earliest_expiry=None if self.earliest_expiry is None else BlockHeight(self.earliest_expiry),
         )
 

@@ -41,7 +41,9 @@ def order_parameters(order: Order, rules: Rules) -> Parameters:
 
 def _is_prunable(order: Order) -> bool:
     """Failed, no money was ever seen for it, and nothing of it is left to do (money rule 4: no payment disappears)."""
-    return order.state is State.FAILED and order.paid_by is None and not pending.effects(order)
+    if order.state is not State.FAILED or pending.effects(order):
+        return False
+    return order.paid_by is None and not (order.bolt11 and order.bolt11.held)
 
 
 def order_from_row(row: Row) -> Order:
