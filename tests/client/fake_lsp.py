@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from dataclasses import replace as replaced
 from datetime import timedelta
 from typing import Any
@@ -90,13 +90,10 @@ class FakeLsp:
         reply: Json = {"jsonrpc": "2.0", "id": request["id"]}
         if method in self.instead:
             answer = self.instead[method](params)
-            if answer is None or isinstance(answer, bytes):
-                payload = answer
-            else:
-                payload = json.dumps(reply | answer).encode()
+            payload = answer if answer is None or isinstance(answer, bytes) else json.dumps(reply | answer).encode()
         else:
             result = json.loads(json.dumps(await self._result(method, params)))
-            result = self.change.get(method, lambda unchanged: unchanged)(result)
+            result = self.change[method](result) if method in self.change else result
             payload = json.dumps(reply | {"result": result}).encode()
         if payload is not None:
             await self.node.messages.send(peer, payload)
@@ -231,7 +228,6 @@ class Shop:
     lsp: FakeLsp
     journal: MemoryJournal
     channel: Channel
-    steps: list[Any] = field(default_factory=list)
 
     @asynccontextmanager
     async def client(

@@ -1,11 +1,11 @@
-"""What the client's tests run on: a clock that hurries, a journal in memory, a connection that is played by the test."""
+"""What the client's tests run on: a clock that hurries, a journal in memory, a connection that the test plays."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ _PATIENCE = 6
 
 
 class HurriedClock:
-    """A Clock that moves on to the next sleeper's moment, if that is near, as soon as nobody has anything else to do."""
+    """A Clock that moves on to the next sleeper's moment, if that is near, as soon as nobody has more to do."""
 
     def __init__(self) -> None:
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,3 +169,17 @@ class PlayedNode:
 
 
 NOT_CONNECTED = PeerNotConnected("no address of the LSP is known: give one as HOST:PORT")
+
+
+def patch(target: object, name: str, replacement: object) -> None:
+    """Put a test's own function in the place of a method of one object."""
+    setattr(target, name, replacement)
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Let everything run on until the condition holds."""
+    while True:
+        holds = condition()
+        if holds if isinstance(holds, bool) else await holds:
+            return
+        await asyncio.sleep(0)

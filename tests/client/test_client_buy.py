@@ -21,10 +21,12 @@ from lsps.node.simulated.lightning_node import Policy
 from lsps.store.journal import EntryState
 from lsps.units import Msat, Sat
 from tests.client.fake_lsp import FEE, Json, Shop, shop
+from tests.client.fakes import patch
 
 SIZE = Sat(200_000)
 LIMIT = Sat(FEE)
 LARGE = Sat(16_777_216)
+ORDINARY: Json = {"lsp_balance": SIZE, "expiry_blocks": 144, "max_fee": LIMIT}
 
 
 async def test_a_channel_is_bought_and_seen() -> None:
@@ -77,9 +79,7 @@ async def test_a_zero_conf_channel_is_accepted_while_it_is_bought_only() -> None
             during.append(len(offers))
             return True
 
-        bought = await lsp.lsps1.buy(
-            lsp_balance=SIZE, expiry_blocks=144, zero_conf=True, max_fee=LIMIT, confirm=yes
-        )
+        bought = await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, zero_conf=True, max_fee=LIMIT, confirm=yes)
         assert market.lsp.requests[1][1]["required_channel_confirmations"] == 0
         assert bought.channel is not None
         assert bought.channel.zero_conf
@@ -116,7 +116,7 @@ async def test_what_the_lsp_does_not_sell_is_not_ordered(option: str, value: obj
     async with shop() as market, market.client() as lsp:
         market.lsp.options[option] = value
         with pytest.raises(OptionMismatch, match="nothing was ordered") as refused:
-            await lsp.lsps1.buy(**({"lsp_balance": SIZE, "expiry_blocks": 144, "max_fee": LIMIT} | wish))
+            await lsp.lsps1.buy(**(ORDINARY | wish))
         assert refused.value.option == option
         assert market.lsp.methods() == ["lsps1.get_info"]
         assert market.journal.entries == {}
@@ -134,7 +134,7 @@ async def test_impossible_parameters_are_not_ordered(wish: Json, name: str) -> N
     """bLIP-51 §2: absolute bounds, and an address of our own network."""
     async with shop() as market, market.client() as lsp:
         with pytest.raises(ParamsRefused) as refused:
-            await lsp.lsps1.buy(**({"lsp_balance": SIZE, "expiry_blocks": 144, "max_fee": LIMIT} | wish))
+            await lsp.lsps1.buy(**(ORDINARY | wish))
         assert refused.value.property_name == name
         assert market.orders_asked() == 0
 
@@ -312,7 +312,7 @@ async def test_a_channel_that_appears_late_is_waited_for() -> None:
             young = (market.net.clock.now() - started).total_seconds() < 30
             return [channel for channel in listed if not young or channel.opener is Opener.US]
 
-        node.channels.list = late  # type: ignore[method-assign]
+        patch(node.channels, "list", late)
         bought = await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, max_fee=LIMIT)
         assert bought.channel is not None
 

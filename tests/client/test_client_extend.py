@@ -23,6 +23,7 @@ from lsps.node.contract import PaymentStatus
 from lsps.store.journal import EntryState
 from lsps.units import BlockHeight, Msat, Network, Sat, Scid
 from tests.client.fake_lsp import FEE, FakeLsp, Json, Shop, shop
+from tests.client.fakes import patch
 
 BLOCKS = 1_000
 LIMIT = Sat(FEE)
@@ -148,7 +149,7 @@ async def test_an_order_that_breaks_a_rule_is_not_paid(
     """Each rule by itself stops the purchase with an error that names it; nothing is sent, the entry is abandoned."""
     async with shop() as market, market.client() as lsp:
         market.lsp.change["lsps7.create_order"] = breaks(market.lsp)
-        with pytest.raises(RuleViolated, match="nothing was paid") as stopped:
+        with pytest.raises(RuleViolated, match="broke a rule") as stopped:
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=Sat(FEE * 10))
         assert rule in {violation.rule for violation in stopped.value.violations}
         assert all(violation.clause in str(stopped.value) for violation in stopped.value.violations)
@@ -183,9 +184,9 @@ async def test_an_invoice_that_was_tried_before_is_not_paid() -> None:
     async with shop() as market, market.client() as lsp:
         first = await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert first.order.payment.bolt11 is not None
-        market.lsp.change["lsps7.create_order"] = with_(
-            "payment.bolt11.invoice", first.order.payment.bolt11.invoice
-        )(market.lsp)
+        market.lsp.change["lsps7.create_order"] = with_("payment.bolt11.invoice", first.order.payment.bolt11.invoice)(
+            market.lsp
+        )
         with pytest.raises(RuleViolated, match="invoice_reused"):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert await market.spent() == Sat(FEE).to_msat()
@@ -309,7 +310,7 @@ async def test_an_invoice_that_expires_while_the_payer_thinks_is_not_paid() -> N
     async with shop() as market, market.client() as lsp:
 
         async def slow(_: Offer) -> bool:
-            for _ in range(40):
+            for _hundred_seconds in range(40):
                 await market.net.clock.sleep(100)
             return True
 
@@ -444,7 +445,7 @@ async def test_a_listed_channel_must_not_vanish_from_the_list() -> None:
             await deliver(order_id)
             market.lsp.listed.clear()
 
-        market.lsp.deliver = vanish  # type: ignore[method-assign]
+        patch(market.lsp, "deliver", vanish)
         with pytest.raises(NotDelivered, match="no longer"):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,12 +14,8 @@ from lsps.node.simulated.clock import settle
 from lsps.store.journal import EntryState
 from lsps.units import Msat, Sat
 from tests.client.fake_lsp import FEE, Json, Shop, shop
+from tests.client.fakes import patch, until
 from tests.client.test_client_extend import BLOCKS, LIMIT, scid
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def test_a_payment_that_the_lsp_gives_back_is_an_order_that_failed() -> None:
@@ -56,7 +51,7 @@ async def test_a_payment_without_a_route_failed() -> None:
         async def refuse(*_: Any) -> Any:
             raise Refused("no route")
 
-        node.payments.pay = refuse  # type: ignore[method-assign]
+        patch(node.payments, "pay", refuse)
         with pytest.raises(PaymentFailed, match="no route") as failed:
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert failed.value.order_id == "order-1"
@@ -74,7 +69,7 @@ async def test_the_routing_fee_is_bounded() -> None:
             limits.append(max_fee)
             return await pay(invoice, max_fee)
 
-        node.payments.pay = watched  # type: ignore[method-assign]
+        patch(node.payments, "pay", watched)
         await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT, max_routing_fee=Sat(3))
         assert limits == [Msat(20_000), Msat(3_000)]
@@ -188,7 +183,7 @@ async def test_polls_that_fail_now_and_then_do_no_harm() -> None:
             if request["method"] != "lsps7.get_order" or polls % 2 == 0:
                 await honest(peer, request)
 
-        market.lsp._answer = forgetful  # type: ignore[method-assign]
+        patch(market.lsp, "_answer", forgetful)
         extended = await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert extended.delivered
         assert polls >= 2
@@ -258,10 +253,10 @@ async def test_a_node_that_stays_away_leaves_the_outcome_open() -> None:
             raise NodeUnreachable("our node is away")
 
         async def unknown_then_away(_: bytes) -> Any:
-            payments.lookup = away  # type: ignore[method-assign]
+            patch(payments, "lookup", away)
 
-        payments.pay = away  # type: ignore[method-assign]
-        payments.lookup = unknown_then_away  # type: ignore[method-assign]
+        patch(payments, "pay", away)
+        patch(payments, "lookup", unknown_then_away)
         with pytest.raises(PaidNotDelivered, match="outcome is unknown"):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert market.journal.states() == [EntryState.PAYING]
@@ -309,5 +304,5 @@ def count_pays(market: Shop) -> list[int]:
         calls[0] += 1
         return await pay(invoice, max_fee)
 
-    payments.pay = counted  # type: ignore[method-assign]
+    patch(payments, "pay", counted)
     return calls

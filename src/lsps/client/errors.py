@@ -112,7 +112,8 @@ class RuleViolated(StoppedBeforePaying):
 
     def __init__(self, violations: Sequence[RuleViolation], *, order_id: OrderId | None = None) -> None:
         listed = "; ".join(f"{broken.rule}: {broken.text} ({broken.path}; {broken.clause})" for broken in violations)
-        super().__init__(f"the LSP broke a rule, so nothing was paid: {listed}", order_id=order_id)
+        outcome = "" if order_id is None else ", so nothing was paid for this order"
+        super().__init__(f"the LSP broke a rule{outcome}: {listed}", order_id=order_id)
         self.violations = tuple(violations)
 
 

@@ -23,7 +23,7 @@ from lsps.client.record import Record, payment_hash
 from lsps.client.terms import Step, Terms
 from lsps.node.contract import NodeError, NodeInfo, Payment, Payments, PaymentStatus
 from lsps.protocol.payment import Bolt11Payment, OrderState, PaymentState
-from lsps.protocol.rules import Severity
+from lsps.protocol.rules import RuleViolation, Severity
 from lsps.store.journal import Entry, EntryState
 
 _UNANSWERED_FOR = timedelta(days=1)
@@ -154,7 +154,8 @@ class Unfinished(Generic[O, D]):
         method, params = self._purchase.get_order(record.order_id)
         order = await self._session.call(method, params)
         if order.order_id != record.order_id:
-            raise Unreachable("the LSP answered about another order than it was asked about")
+            text = "the LSP answered about another order than it was asked about"
+            raise RuleViolated([RuleViolation("mirror", "order_id", "bLIP-51 §2.1, bLIP-57 §2.1", text)])
         return order
 
     async def _drop(self, record: Record, state: EntryState, why: str) -> None:
