@@ -1,0 +1,359 @@
+"""An LSP on the simulated network, and peers that talk to it in raw bytes, so that every malformed thing can be sent.
+
+Nothing here waits for the machine's clock: time is the world's, and `until` lets the event loop turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lsps import failpoints
+from lsps.failpoints import Failpoint
+from lsps.lightning import bolt11
+from lsps.node.contract import Channel, Message, Payment
+from lsps.node.simulated.clock import ManualClock
+from lsps.node.simulated.lightning_node import Policy
+from lsps.node.simulated.node import SimulatedNode
+from lsps.orders.model import Order
+from lsps.protocol import lsps1
+from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, Unleased
+from lsps.service.pricing import PriceFunction
+from lsps.service.service import Service, rules_of
+from lsps.store.orders import StoreUnavailable
+from lsps.store.sqlite.opening import open_order_store
+from lsps.store.sqlite.orders import SqliteOrderStore
+from lsps.store.sqlite.writer import InlineWriter, Job
+from lsps.testing import SimulatedNetwork, create_network
+from lsps.units import Msat, OrderId, Sat, Scid
+
+T = TypeVar("T")
+Json = Any
+
+OPTIONS = lsps1.Options(
+    min_required_channel_confirmations=0,
+    min_funding_confirms_within_blocks=2,
+    supports_zero_channel_reserve=False,
+    max_channel_expiry_blocks=50_000,
+    min_initial_client_balance_sat=Sat(0),
+    max_initial_client_balance_sat=Sat(1_000_000),
+    min_initial_lsp_balance_sat=Sat(100_000),
+    max_initial_lsp_balance_sat=Sat(10_000_000),
+    min_channel_balance_sat=Sat(150_000),
+    max_channel_balance_sat=Sat(10_500_000),
+)
+MAX_EXTENSION = 10_000
+OFFER = Offer(lsps1=ChannelOffer(OPTIONS), lsps7=ExtensionOffer(MAX_EXTENSION, Unleased.PEER_OPENED))
+"""What the LSP of these tests sells unless a test says otherwise."""
+
+CHANNEL_ORDER = {
+    "lsp_balance_sat": "1000000",
+    "client_balance_sat": "20000",
+    "required_channel_confirmations": 1,
+    "funding_confirms_within_blocks": 6,
+    "channel_expiry_blocks": 1000,
+    "announce_channel": False,
+}
+POLICY = Policy(max_pending_channels=5)
+TURNS = 3000
+
+
+async def until(what: Callable[[], bool]) -> None:
+    """Let the event loop turn until it is so."""
+    for _ in range(TURNS):
+        if what():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not happen")
+
+
+async def quiet(turns: int = 200) -> None:
+    """Let everything happen that can happen without time going on."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+class MortalWriter(InlineWriter):
+    """Writes until it is `dead`, as a process that was killed. While `full`, the disk is."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        super().__init__(connection, path)
+        self.dead = False
+        self.full = False
+
+    async def run(self, job: Job[T]) -> T:
+        if self.dead or self.full:
+            raise StoreUnavailable("the disk is full")
+        return await super().run(job)
+
+
+class Crash(BaseException):
+    """What the failpoint of `LspWorld.die_at` raises: nothing in the service may catch it."""
+
+
+@dataclass
+class Peer:
+    """A customer's node that speaks raw bytes with the LSP. `replies` by id; `others` are what has no known id."""
+
+    world: LspWorld
+    node: SimulatedNode
+    replies: dict[object, list[Json]] = field(default_factory=dict)
+    others: list[Json] = field(default_factory=list)
+    asked: int = 0
+
+    async def listen(self) -> None:
+        async for message in self.node.messages.received():
+            if isinstance(message, Message):
+                reply = json.loads(message.payload)
+                known = self.replies.get(reply.get("id"))
+                (self.others if known is None else known).append(reply)
+
+    async def send(self, payload: bytes) -> None:
+        await self.node.messages.send(self.world.net.lsp.node_id, payload)
+
+    async def send_request(self, method: str, params: Json = None, request_id: Json = None) -> Json:
+        """Send it, wait for nothing; returns the id."""
+        if request_id is None:
+            self.asked += 1
+            request_id = f"{id(self):x}-{self.asked}"
+        self.replies.setdefault(request_id, [])
+        request = {"jsonrpc": "2.0", "method": method, "params": params or {}, "id": request_id}
+        await self.send(json.dumps(request).encode())
+        return request_id
+
+    async def ask(self, method: str, params: Json = None, request_id: Json = None) -> Json:
+        """The whole reply."""
+        request_id = await self.send_request(method, params, request_id)
+        await until(lambda: bool(self.replies[request_id]))
+        return self.replies[request_id][-1]
+
+    async def call(self, method: str, params: Json = None) -> Json:
+        """The result of a request that must succeed."""
+        reply = await self.ask(method, params)
+        assert "result" in reply, reply
+        return reply["result"]
+
+    async def refused(self, method: str, params: Json = None) -> Json:
+        """The error of a request that must be refused."""
+        reply = await self.ask(method, params)
+        assert "error" in reply, reply
+        return reply["error"]
+
+    async def answer_to(self, payload: bytes) -> Json:
+        """The one message, whatever its id, that comes back for these bytes."""
+        seen = len(self.others)
+        await self.send(payload)
+        await until(lambda: len(self.others) > seen)
+        await quiet(20)
+        (reply,) = self.others[seen:]
+        return reply
+
+    # --- orders -----------------------------------------------------------------------------------------------------
+
+    async def extendable(self) -> list[Json]:
+        result = await self.call("lsps7.get_extendable_channels")
+        channels: list[Json] = result["extendable_channels"]
+        return channels
+
+    async def order_extension(self, blocks: int = 144, scid: object = None, **more: Json) -> Json:
+        scid = scid or (await self.extendable())[0]["short_channel_id"]
+        params = {"short_channel_id": str(scid), "channel_extension_expiry_blocks": blocks, **more}
+        return await self.call("lsps7.create_order", params)
+
+    async def order_channel(self, **changes: Json) -> Json:
+        return await self.call("lsps1.create_order", CHANNEL_ORDER | changes)
+
+    async def order(self, order: Json) -> Json:
+        """What the LSP tells of it now."""
+        service = "lsps1" if "lsp_balance_sat" in order else "lsps7"
+        return await self.call(f"{service}.get_order", {"order_id": order["order_id"]})
+
+    async def told(self, order: Json) -> tuple[str, str]:
+        """Order state and payment state, as told now."""
+        now = await self.order(order)
+        return now["order_state"], now["payment"]["bolt11"]["state"]
+
+    def pay(self, order: Json) -> asyncio.Task[Payment]:
+        invoice = order["payment"]["bolt11"]["invoice"]
+        return asyncio.create_task(self.node.payments.pay(invoice, Msat(0)))
+
+
+class LspWorld:
+    """One LSP, one store, any number of peers. `start` and `kill` as often as a test likes."""
+
+    def __init__(self, directory: Path, offer: Offer, price: PriceFunction | None, clients: int, policy: Policy) -> None:
+        self.clock = ManualClock()
+        self.net: SimulatedNetwork[ManualClock] = create_network(self.clock, clients=clients, policy=policy)
+        self.faults = self.net.world.faults
+        self.peers = [Peer(self, node) for node in self.net.clients]
+        self.offer = offer
+        self.price = price
+        self.passed: list[str] = []
+        """The names of the failpoints that were passed, in order."""
+        self._path = directory / "lsp.db"
+        self._dies_at: tuple[str, int] | None = None
+        self.dead = asyncio.Event()
+        self._listening = [asyncio.create_task(peer.listen()) for peer in self.peers]
+
+    @property
+    def lsp(self) -> SimulatedNode:
+        """The test's own way to the LSP's node; the service has another."""
+        return self.net.lsp
+
+    # --- the process ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """A process that serves; returns when it does, or died at its failpoint before that."""
+        self.dead.clear()
+        self.node = self.net.another(self.lsp)
+        self.writers: list[MortalWriter] = []
+        self.store = self._open_store()
+        failpoint: Failpoint = self._failpoint if self._dies_at else self._record
+        self.service = Service(
+            self.node,
+            self.store,
+            self.offer,
+            price=self.price,
+            clock=self.clock,
+            token_bytes=self.net.world.random.randbytes,
+            failpoint=failpoint,
+        )
+        self.process = asyncio.create_task(self.service.run())
+        await until(lambda: self.service.ready.is_set() or self.dead.is_set() or self.process.done())
+
+    def _open_store(self) -> SqliteOrderStore:
+        def writer(connection: sqlite3.Connection, path: Path) -> MortalWriter:
+            self.writers.append(MortalWriter(connection, path))
+            return self.writers[-1]
+
+        return open_order_store(self._path, self.lsp.node_id, rules_of(self.offer), writer=writer)
+
+    async def kill(self) -> None:
+        """The process ends here: nothing of it reaches node or disk any more."""
+        self._die()
+        self.process.cancel()
+        await asyncio.gather(self.process, return_exceptions=True)
+        await self.store.close()
+
+    def _die(self) -> None:
+        for writer in self.writers:
+            writer.dead = True
+        self.node._access.closed = True  # a user's process that is killed says no goodbye
+        self.dead.set()
+
+    async def restart(self, **offer: Any) -> None:
+        """Kill it and start another; `offer` are changes to what it sells."""
+        await self.kill()
+        await self.node.close()
+        self._dies_at = None
+        self.offer = replace(self.offer, **offer)
+        await self.start()
+
+    def die_at(self, name: str, *, occurrence: int = 1) -> None:
+        """The next process dies when it passes this failpoint for the so manieth time."""
+        self._dies_at = (name, occurrence)
+
+    def _failpoint(self, name: str) -> None:
+        self._record(name)
+        if self._dies_at == (name, self.passed.count(name)):
+            self._die()
+            raise Crash(name)
+
+    def _record(self, name: str) -> None:
+        self.passed.append(name)
+        failpoints.none(name)
+
+    async def close(self) -> None:
+        await self.kill()
+        await self.node.close()
+        for task in self._listening:
+            task.cancel()
+        await asyncio.gather(*self._listening, return_exceptions=True)
+        for node in (self.lsp, *self.net.clients):
+            await node.close()
+        self.net.world.close()
+
+    # --- the world --------------------------------------------------------------------------------------------------
+
+    @property
+    def disk(self) -> MortalWriter:
+        return self.writers[-1]
+
+    def mine(self, blocks: int = 1) -> None:
+        self.net.mine(blocks)
+
+    @property
+    def tip(self) -> int:
+        return int(self.net.world.chain.height)
+
+    async def pass_time(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+        await quiet()
+
+    async def open_channel(self, peer: Peer, capacity: int = 3_000_000, push: int = 1_000_000, **how: Any) -> Channel:
+        """A channel that the peer opens to the LSP; as the LSP sees it."""
+        opened = await self.net.open_channel(peer.node, self.lsp, Sat(capacity), push=Sat(push), **how)
+        await quiet(20)
+        return next(channel for channel in await self.lsp.channels.list() if channel.funding == opened.funding)
+
+    async def sell_channel(self, peer: Peer, **changes: Json) -> Json:
+        """A channel bought by LSPS1, confirmed; the order as told then."""
+        order = await peer.order_channel(**changes)
+        payment = peer.pay(order)
+        await until(payment.done)
+        self.mine()
+        await quiet(50)
+        told = await peer.order(order)
+        assert told["order_state"] == "COMPLETED", told
+        return told
+
+    async def close_channel(self, channel: Channel, blocks: int = 1) -> None:
+        self.net.world.graph.close(channel.channel_id)
+        self.mine(blocks)
+        await quiet(50)
+
+    async def stored(self, order: Json) -> Order:
+        found = await self.store.order(OrderId(order["order_id"]))
+        assert found is not None
+        return found
+
+    async def lsp_channels(self) -> list[Channel]:
+        """Channels that the LSP opened."""
+        return [channel for channel in await self.lsp.channels.list() if channel.opener.value == "us"]
+
+
+def payment_hash(order: Json) -> bytes:
+    return bolt11.decode(order["payment"]["bolt11"]["invoice"]).payment_hash
+
+
+def scid_of(channel: Channel) -> Scid:
+    assert channel.scid is not None
+    return channel.scid
+
+
+@asynccontextmanager
+async def lsp_world(
+    directory: Path,
+    *,
+    offer: Offer = OFFER,
+    price: PriceFunction | None = None,
+    clients: int = 1,
+    policy: Policy = POLICY,
+    channels: bool = True,
+) -> AsyncIterator[LspWorld]:
+    """A world with a serving LSP; with `channels`, every peer has opened one to it and can pay."""
+    world = LspWorld(directory, offer, price, clients, policy)
+    if channels:
+        for peer in world.peers:
+            await world.open_channel(peer)
+    await world.start()
+    try:
+        yield world
+    finally:
+        await world.close()
