@@ -17,7 +17,7 @@ from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.node import LndNode
-from lsps.node.lnd.rpc import BidirectionalStream, Method, ServerStream
+from lsps.node.lnd.rpc import BidirectionalStream, Method, ServerStream, Unary
 from lsps.units import NodeId
 
 MACAROON = b"\xc0\xff\xee secret"
@@ -87,7 +87,7 @@ class FakeLnd(grpc.GenericRpcHandler):
             raise LndError(detail, code)
             yield
 
-        self.handle(method, stream if isinstance(method, ServerStream) else unary)
+        self.handle(method, unary if isinstance(method, Unary) else stream)
 
     def handle(self, method: Method[Any, Any], handler: Callable[..., Any]) -> None:
         self.on[method.path] = (method, handler)

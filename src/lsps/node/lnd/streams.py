@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from random import Random
 from typing import TypeVar
 
@@ -42,11 +42,15 @@ class Reconnecting:
         while not self._connection.closed.is_set():
             reason = "lnd ended the stream"
             try:
-                async with session() as events:
+                async with session() as events, _first_of(events) as first:
                     await self._connection.barrier()
+                    if first.done():
+                        first.result()  # refused at once: not begun
                     yield Resumed()
-                    async for item in events:
+                    for item in await first:
                         pause = FIRST_PAUSE_SECONDS
+                        yield item
+                    async for item in events:
                         yield item
             except PermissionMissing:
                 raise
@@ -67,6 +71,24 @@ class Reconnecting:
         finally:
             sleeping.cancel()
             closing.cancel()
+
+
+@asynccontextmanager
+async def _first_of(events: AsyncIterator[EventT]) -> AsyncIterator[asyncio.Task[list[EventT]]]:
+    """Its first event, waited for from now on; none when it ends without any."""
+
+    async def wait() -> list[EventT]:
+        try:
+            return [await anext(events)]
+        except StopAsyncIteration:
+            return []
+
+    first = asyncio.create_task(wait())
+    try:
+        yield first
+    finally:
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
 
 
 async def merge(*sources: AsyncIterator[EventT]) -> AsyncIterator[EventT]:
