@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.world import LspWorld, Peer, lsp_world
+from tests.service.peers import Peer
+from tests.service.world import LspWorld, lsp_world
 
 MakeWorld = Callable[..., AbstractAsyncContextManager[LspWorld]]
 

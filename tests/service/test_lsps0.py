@@ -8,7 +8,8 @@ import pytest
 
 from lsps.service.offer import Offer
 from tests.service.conftest import MakeWorld
-from tests.service.world import OFFER, LspWorld, Peer
+from tests.service.peers import Peer
+from tests.service.world import OFFER, LspWorld
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from tests.service.world import OFFER, LspWorld, Peer
     [(OFFER, [1, 7]), (replace(OFFER, lsps7=None), [1]), (replace(OFFER, lsps1=None), [7])],
     ids=["both", "channels", "extensions"],
 )
-async def test_the_protocols_listed_are_those_offered(make_world: MakeWorld, offer: Offer, protocols: list[int]) -> None:
+async def test_the_protocols_on_offer_are_listed(make_world: MakeWorld, offer: Offer, protocols: list[int]) -> None:
     """bLIP-50, Support Query: `protocols` are the LSPS numbers on offer, and 0 MUST NOT be among them."""
     async with make_world(offer=offer, channels=False) as world:
         assert await world.peers[0].call("lsps0.list_protocols") == {"protocols": protocols}

@@ -1,4 +1,4 @@
-"""An LSP on the simulated network, and peers that talk to it in raw bytes, so that every malformed thing can be sent.
+"""An LSP on the simulated network that can be killed and started again, and its peers.
 
 Nothing here waits for the machine's clock: time is the world's, and `until` lets the event loop turn.
 """
@@ -6,18 +6,16 @@ Nothing here waits for the machine's clock: time is the world's, and `until` let
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lsps import failpoints
 from lsps.failpoints import Failpoint
-from lsps.lightning import bolt11
-from lsps.node.contract import Channel, Message, Payment
+from lsps.node.contract import Channel
 from lsps.node.simulated.clock import ManualClock
 from lsps.node.simulated.lightning_node import Policy
 from lsps.node.simulated.node import SimulatedNode
@@ -31,10 +29,10 @@ from lsps.store.sqlite.opening import open_order_store
 from lsps.store.sqlite.orders import SqliteOrderStore
 from lsps.store.sqlite.writer import InlineWriter, Job
 from lsps.testing import SimulatedNetwork, create_network
-from lsps.units import Msat, OrderId, Sat, Scid
+from lsps.units import OrderId, Sat, Scid
+from tests.service.peers import Json, Peer, quiet, until
 
 T = TypeVar("T")
-Json = Any
 
 OPTIONS = lsps1.Options(
     min_required_channel_confirmations=0,
@@ -52,31 +50,7 @@ MAX_EXTENSION = 10_000
 OFFER = Offer(lsps1=ChannelOffer(OPTIONS), lsps7=ExtensionOffer(MAX_EXTENSION, Unleased.PEER_OPENED))
 """What the LSP of these tests sells unless a test says otherwise."""
 
-CHANNEL_ORDER = {
-    "lsp_balance_sat": "1000000",
-    "client_balance_sat": "20000",
-    "required_channel_confirmations": 1,
-    "funding_confirms_within_blocks": 6,
-    "channel_expiry_blocks": 1000,
-    "announce_channel": False,
-}
 POLICY = Policy(max_pending_channels=5)
-TURNS = 3000
-
-
-async def until(what: Callable[[], bool]) -> None:
-    """Let the event loop turn until it is so."""
-    for _ in range(TURNS):
-        if what():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it did not happen")
-
-
-async def quiet(turns: int = 200) -> None:
-    """Let everything happen that can happen without time going on."""
-    for _ in range(turns):
-        await asyncio.sleep(0)
 
 
 class MortalWriter(InlineWriter):
@@ -97,101 +71,16 @@ class Crash(BaseException):
     """What the failpoint of `LspWorld.die_at` raises: nothing in the service may catch it."""
 
 
-@dataclass
-class Peer:
-    """A customer's node that speaks raw bytes with the LSP. `replies` by id; `others` are what has no known id."""
-
-    world: LspWorld
-    node: SimulatedNode
-    replies: dict[object, list[Json]] = field(default_factory=dict)
-    others: list[Json] = field(default_factory=list)
-    asked: int = 0
-
-    async def listen(self) -> None:
-        async for message in self.node.messages.received():
-            if isinstance(message, Message):
-                reply = json.loads(message.payload)
-                known = self.replies.get(reply.get("id"))
-                (self.others if known is None else known).append(reply)
-
-    async def send(self, payload: bytes) -> None:
-        await self.node.messages.send(self.world.net.lsp.node_id, payload)
-
-    async def send_request(self, method: str, params: Json = None, request_id: Json = None) -> Json:
-        """Send it, wait for nothing; returns the id."""
-        if request_id is None:
-            self.asked += 1
-            request_id = f"{id(self):x}-{self.asked}"
-        self.replies.setdefault(request_id, [])
-        request = {"jsonrpc": "2.0", "method": method, "params": params or {}, "id": request_id}
-        await self.send(json.dumps(request).encode())
-        return request_id
-
-    async def ask(self, method: str, params: Json = None, request_id: Json = None) -> Json:
-        """The whole reply."""
-        request_id = await self.send_request(method, params, request_id)
-        await until(lambda: bool(self.replies[request_id]))
-        return self.replies[request_id][-1]
-
-    async def call(self, method: str, params: Json = None) -> Json:
-        """The result of a request that must succeed."""
-        reply = await self.ask(method, params)
-        assert "result" in reply, reply
-        return reply["result"]
-
-    async def refused(self, method: str, params: Json = None) -> Json:
-        """The error of a request that must be refused."""
-        reply = await self.ask(method, params)
-        assert "error" in reply, reply
-        return reply["error"]
-
-    async def answer_to(self, payload: bytes) -> Json:
-        """The one message, whatever its id, that comes back for these bytes."""
-        seen = len(self.others)
-        await self.send(payload)
-        await until(lambda: len(self.others) > seen)
-        await quiet(20)
-        (reply,) = self.others[seen:]
-        return reply
-
-    # --- orders -----------------------------------------------------------------------------------------------------
-
-    async def extendable(self) -> list[Json]:
-        result = await self.call("lsps7.get_extendable_channels")
-        channels: list[Json] = result["extendable_channels"]
-        return channels
-
-    async def order_extension(self, blocks: int = 144, scid: object = None, **more: Json) -> Json:
-        scid = scid or (await self.extendable())[0]["short_channel_id"]
-        params = {"short_channel_id": str(scid), "channel_extension_expiry_blocks": blocks, **more}
-        return await self.call("lsps7.create_order", params)
-
-    async def order_channel(self, **changes: Json) -> Json:
-        return await self.call("lsps1.create_order", CHANNEL_ORDER | changes)
-
-    async def order(self, order: Json) -> Json:
-        """What the LSP tells of it now."""
-        service = "lsps1" if "lsp_balance_sat" in order else "lsps7"
-        return await self.call(f"{service}.get_order", {"order_id": order["order_id"]})
-
-    async def told(self, order: Json) -> tuple[str, str]:
-        """Order state and payment state, as told now."""
-        now = await self.order(order)
-        return now["order_state"], now["payment"]["bolt11"]["state"]
-
-    def pay(self, order: Json) -> asyncio.Task[Payment]:
-        invoice = order["payment"]["bolt11"]["invoice"]
-        return asyncio.create_task(self.node.payments.pay(invoice, Msat(0)))
-
-
 class LspWorld:
     """One LSP, one store, any number of peers. `start` and `kill` as often as a test likes."""
 
-    def __init__(self, directory: Path, offer: Offer, price: PriceFunction | None, clients: int, policy: Policy) -> None:
+    def __init__(
+        self, directory: Path, offer: Offer, price: PriceFunction | None, clients: int, policy: Policy
+    ) -> None:
         self.clock = ManualClock()
         self.net: SimulatedNetwork[ManualClock] = create_network(self.clock, clients=clients, policy=policy)
         self.faults = self.net.world.faults
-        self.peers = [Peer(self, node) for node in self.net.clients]
+        self.peers = [Peer(self.net.lsp.node_id, node) for node in self.net.clients]
         self.offer = offer
         self.price = price
         self.passed: list[str] = []
@@ -326,10 +215,6 @@ class LspWorld:
     async def lsp_channels(self) -> list[Channel]:
         """Channels that the LSP opened."""
         return [channel for channel in await self.lsp.channels.list() if channel.opener.value == "us"]
-
-
-def payment_hash(order: Json) -> bytes:
-    return bolt11.decode(order["payment"]["bolt11"]["invoice"]).payment_hash
 
 
 def scid_of(channel: Channel) -> Scid:
