@@ -49,3 +49,8 @@ SERVING = _uris(
     )
 )
 """For serve: messages, hold invoices, channels to open, and the wallet read, never spent but into channels."""
+
+
+def bake_line(permissions: Sequence[str], path: str = "lsps.macaroon") -> str:
+    """The shell command that bakes them."""
+    return " \\\n    ".join((f"lncli bakemacaroon --save_to={path}", *permissions))
