@@ -158,10 +158,11 @@ async def connect(
 
 @dataclass(frozen=True, slots=True)
 class WiredService:
-    """A service that does not run yet: `service.run()` does. `info` is its node's, `store` the URL of its store."""
+    """A service that does not run yet: `service.run()` does. `info` is its node's; `node` and `store` are URLs."""
 
     service: Service
     info: NodeInfo
+    node: str
     store: str
 
 
@@ -170,10 +171,12 @@ async def open_service(
     config: Config,
     *,
     node: str | Node | None = None,
+    base: Path = Path(),
     clock: Clock | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[WiredService]:
-    """The service of a configuration, checked against its node. `node` overrides LSPS_NODE, and that the file's.
+    """The service of a configuration, checked against its node. `node`, its relative paths seen from `base`, overrides
+    LSPS_NODE, and that the file's. A Node object is taken as it is, and left open.
 
     Raises ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, NodeError, StoreInUse, StoreUnavailable.
     """
@@ -182,8 +185,7 @@ async def open_service(
     async with AsyncExitStack() as stack:
         if node is None:
             node, base = node_url(config, environment)
-        else:
-            base = Path()
+        named = str(node)
         if isinstance(node, str):
             node = open_node(node, base, clock)
             stack.push_async_callback(node.close)
@@ -193,7 +195,8 @@ async def open_service(
         store = open_store(url, config.directory, info.node_id, rules_of(config.offer))
         stack.push_async_callback(store.close)
         failpoint = failpoints.from_environment(environment)
-        yield WiredService(Service(node, store, config.offer, price=price, clock=clock, failpoint=failpoint), info, url)
+        service = Service(node, store, config.offer, price=price, clock=clock, failpoint=failpoint)
+        yield WiredService(service, info, named, url)
 
 
 def node_url(config: Config | None, environment: Mapping[str, str]) -> tuple[str, Path]:

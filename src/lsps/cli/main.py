@@ -1,0 +1,133 @@
+"""`lsps`: reads the command line, runs one command, and turns every outcome into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+
+from lsps.cli import arguments, buy, extend, info, leases, orders, serve
+from lsps.cli.log_lines import install
+from lsps.cli.shell import Shell
+from lsps.errors import LspsError
+
+_DESCRIPTION = """Buy, sell and extend Lightning channels: the LSP specifications LSPS0, LSPS1 and LSPS7."""
+
+_EPILOG = """the node:
+  LSPS_NODE, --node, or `node = "…"` in lsps.toml names it:
+    lnd:///home/me/.lnd?network=regtest
+    lnd://HOST:PORT?tls_cert=PATH&macaroon=PATH
+
+to begin:
+  lsps demo                                          see it all on simulated nodes
+  lsps info --lsp 02…@lsp.example:9735               what an LSP offers
+  lsps leases                                        your channels, until when they are kept
+  lsps extend 850123x1x0 4320 --lsp 02…              30 days more
+  lsps serve                                         be an LSP
+
+exit codes:
+  0    done
+  1    failed, or refused by the LSP; a payment that failed
+  2    usage, configuration
+  3    the node or the LSP cannot be reached
+  4    stopped before paying: a fee limit, a rule that the LSP broke, or you said no
+  5    paid, and not (yet) delivered: `lsps orders` tells
+  130  interrupted
+"""
+
+INTERRUPTED = 130
+_ERROR_LENGTH = 4_000
+_DEMO_DESCRIPTION = """The whole story in seconds, on simulated nodes: an LSP, a wallet, channels bought and extended, a
+refusal, a crash in the middle of a paid order. Nothing of it leaves the process."""
+COMMANDS = (serve, info, leases, extend, buy, orders)
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(
+        prog="lsps", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    root.add_argument("--version", action=_Version)
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+    demo = arguments.add_command(
+        commands, "demo", "the whole story on simulated nodes", _DEMO_DESCRIPTION, json=False, node=False
+    )
+    demo.set_defaults(run=_demo)
+    for command in COMMANDS:
+        command.add(commands)
+    return root
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"lsps {version('lsps')}\n")
+        parser.exit()
+
+
+def _demo(_args: argparse.Namespace, _shell: Shell) -> int:
+    from lsps.cli import demo
+
+    return demo.main()
+
+
+def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
+    """Runs a command; returns its exit code."""
+    shell = shell or Shell()
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has printed help, or what is wrong
+        return stop.code if isinstance(stop.code, int) else 0
+    try:
+        if inspect.iscoroutinefunction(args.run):
+            return asyncio.run(execute(args, shell))
+        result: int = args.run(args, shell)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return result
+
+
+async def execute(args: argparse.Namespace, shell: Shell) -> int:
+    """Runs an asynchronous command; no error leaves it."""
+    usual = logging.INFO if args.run is serve.run else logging.WARNING
+    level = logging.DEBUG if args.verbose else usual
+    handler = install(shell.stderr, level, as_json=getattr(args, "log_json", False))
+    try:
+        code: int = await args.run(args, shell)
+    except asyncio.CancelledError:
+        return INTERRUPTED
+    except Exception as error:  # the last place that can tell it in words
+        return _explain(error, args, shell)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    return code
+
+
+def _explain(error: Exception, args: argparse.Namespace, shell: Shell) -> int:
+    """One sentence on standard error, and what to do next; with --json a document, too."""
+    from lsps.cli.failures import verdict
+    from lsps.cli.output import note, print_json
+    from lsps.protocol.sanitize import sanitize
+
+    if isinstance(error, LspsError):
+        found, text = verdict(error), sanitize(str(error), limit=_ERROR_LENGTH)
+        code, advice = found.code, found.advice
+    else:
+        code, text = 1, f"unexpected {type(error).__name__}: {sanitize(str(error), limit=_ERROR_LENGTH)}"
+        advice = "This is a bug: please report it." + ("" if args.verbose else " --verbose shows where it happened.")
+    if args.verbose:
+        note(shell, "".join(traceback.format_exception(error)))
+    sentence = text if text.endswith((".", "!", "?")) else f"{text}."
+    note(shell, f"lsps: {sentence} {advice}".rstrip())
+    if getattr(args, "json", False):
+        order_id = getattr(error, "order_id", None)
+        failure = {"kind": type(error).__name__, "message": text, "order_id": order_id, "exit_code": code}
+        print_json(shell, {"error": failure})
+    return code
