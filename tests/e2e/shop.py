@@ -20,7 +20,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from typing import Any
 from interop.lnd.macaroons import bake
 from interop.lnd.node import Node
 from interop.lnd.process import TETHER, Process
+from interop.lnd.regtest import eventually
 from lsps.node.lnd.permissions import BUYING, SERVING
 
 LSPS = Path(sys.executable).parent / "lsps"
@@ -78,10 +79,10 @@ class Shop:
     async def start(self, failpoint: str | None = None) -> None:
         """Starts it and waits until its log says that it serves. With a failpoint it kills itself there (SIGKILL); one
         that is passed before it serves is seen by `launch` and `ended`."""
-        seen = self._serving()
+        seen = self.logged("serving")
 
         async def serving() -> bool:
-            return self._serving() > seen
+            return self.logged("serving") > seen
 
         self.launch(failpoint)
         await self.process.until("serving", serving, timeout=90)
@@ -91,8 +92,18 @@ class Shop:
         self.process.environment = _environment(self.directory, failpoint)
         self.process.start()
 
-    def _serving(self) -> int:
-        return len(re.findall(r"\bserving\b", self.log.read_text(errors="replace"))) if self.log.exists() else 0
+    def logged(self, event: str) -> int:
+        """How often its log has this event ("order_paid", "effect_put_off" …), over all its starts."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return len(re.findall(rf"^\S+ [A-Z]+ {re.escape(event)}(?= |$)", text, re.MULTILINE))
+
+    async def until_logged(self, event: str, more_than: int, timeout: float = 60) -> None:
+        """Waits until its log has this event more than so many times."""
+
+        async def there() -> bool:
+            return self.logged(event) > more_than
+
+        await eventually(f"{self.process.name} logs {event}", there, timeout)
 
     async def stop(self) -> int:
         """SIGTERM; its exit code (0 when it stopped cleanly)."""
@@ -109,24 +120,19 @@ class Shop:
         async def over() -> bool:
             return not self.process.running
 
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while not await over():  # noqa: ASYNC110 - no event tells of the end
-                    await asyncio.sleep(0.05)
+        await eventually(f"{self.process.name} has ended", over, timeout)
         code = self.process.returncode
-        if code is None:
-            raise AssertionError(f"{self.process.name} still runs after {timeout} s\n{self.process.tail()}")
+        assert code is not None
         return code
 
     async def book(self) -> list[dict[str, Any]]:
         """Its orders, newest first, as `lsps orders --service --json` lists them; it may be running."""
         ran = await run(
-            ["orders", "--service", "--config", str(self.directory / "lsps.toml"), "--json"],
+            ["orders", "--service", "--limit", "1000", "--config", str(self.directory / "lsps.toml"), "--json"],
             _environment(self.directory, None),
         )
         assert ran.code == 0, ran
-        orders = ran.json["orders"] if isinstance(ran.json, dict) else ran.json
-        return list(orders)
+        return list(ran.json["orders"])
 
 
 @contextlib.asynccontextmanager
@@ -176,8 +182,8 @@ class Customer:
         max_fee: int = 100_000,
         failpoint: str | None = None,
     ) -> Ran:
-        """Buys without asking. `arguments` go before the common ones."""
-        common = ("--lsp", _uri(shop), "--yes", "--max-fee-sat", max_fee)
+        """Extends without asking; with "--no-pay" among the `arguments` it orders only."""
+        common = _common(shop, arguments, max_fee)
         return await self.run("extend", scid, blocks, *arguments, *common, failpoint=failpoint)
 
     async def buy(
@@ -189,9 +195,9 @@ class Customer:
         max_fee: int = 100_000,
         failpoint: str | None = None,
     ) -> Ran:
-        """Buys without asking; `arguments` like "--client-balance", 50_000, "--announce"."""
+        """Buys without asking; `arguments` like "--client-balance", 50_000, "--announce"; "--no-pay" orders only."""
         wish = ("--lsp-balance", lsp_balance, "--expiry-blocks", blocks)
-        common = ("--lsp", _uri(shop), "--yes", "--max-fee-sat", max_fee)
+        common = _common(shop, arguments, max_fee)
         return await self.run("buy", *wish, *arguments, *common, failpoint=failpoint)
 
 
@@ -227,6 +233,11 @@ def _environment(directory: Path, failpoint: str | None) -> dict[str, str]:
 
 def _uri(shop: Shop | Node) -> str:
     return shop.node.uri if isinstance(shop, Shop) else shop.uri
+
+
+def _common(shop: Shop | Node, arguments: Sequence[str | int], max_fee: int) -> tuple[str | int, ...]:
+    consent = () if "--no-pay" in arguments else ("--yes",)
+    return ("--lsp", _uri(shop), *consent, "--max-fee-sat", max_fee)
 
 
 def _toml(value: object) -> str:

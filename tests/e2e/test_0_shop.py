@@ -1,4 +1,4 @@
-"""The harness of the scenarios: our processes start, answer and stop on real nodes, with the macaroons of docs/lnd.md."""
+"""The harness of the scenarios: our processes start, answer and stop on real nodes, with the least macaroons."""
 
 from __future__ import annotations
 

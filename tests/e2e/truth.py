@@ -39,8 +39,19 @@ async def channels_between(node: Node, peer: Node) -> dict[str, dict[str, Any]]:
 
 
 def scid(channel: dict[str, Any]) -> str:
-    """BLOCKxTXxOUTPUT of a channel as lnd lists it: its confirmed one when there is one, else lnd's own alias."""
-    number = int(channel["zero_conf_confirmed_scid"]) or int(channel["chan_id"])
+    """BLOCKxTXxOUTPUT of a channel as lncli lists it: its confirmed one when there is one, else lnd's own alias."""
+    confirmed = int(channel["zero_conf_confirmed_scid"])
+    return text(confirmed) if confirmed else str(channel["scid_str"])
+
+
+def scids(channel: dict[str, Any]) -> set[str]:
+    """All names of the channel: confirmed, and the aliases that each side gave it."""
+    aliases = [*channel["alias_scids"], channel["peer_scid_alias"]]
+    return {scid(channel), str(channel["scid_str"]), *(text(int(alias)) for alias in aliases)}
+
+
+def text(number: int) -> str:
+    """An SCID as lnd gives it, a number, in the form BLOCKxTXxOUTPUT."""
     return f"{number >> 40}x{number >> 16 & 0xFFFFFF}x{number & 0xFFFF}"
 
 
