@@ -73,8 +73,9 @@ class Peer:
 
     async def ask(self, method: str, params: Json = None, request_id: Json = None) -> Json:
         """The whole reply."""
+        before = len(self.replies.get(request_id, []))
         request_id = await self.send_request(method, params, request_id)
-        await until(lambda: bool(self.replies[request_id]))
+        await until(lambda: len(self.replies[request_id]) > before)
         return self.replies[request_id][-1]
 
     async def call(self, method: str, params: Json = None) -> Json:
