@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from lsps.cli import words
+from lsps.cli.output import table
 from lsps.client.client import Client
 from lsps.client.errors import OptionMismatch, StoppedBeforePaying
 from lsps.client.lsp import Lsp
@@ -65,7 +66,7 @@ class Demo:
         info = await self._lsp.lsps1.get_info()
         self._say(
             f"The wallet asks what it speaks: [green]{spoken}[/]; it sells channels from "
-            f"{_sat(info.min_initial_lsp_balance_sat)} to {_sat(info.max_initial_lsp_balance_sat)}."
+            f"{words.sat(info.min_initial_lsp_balance_sat)} to {words.sat(info.max_initial_lsp_balance_sat)}."
         )
 
     async def _open_own_channel(self) -> Scid:
@@ -73,7 +74,7 @@ class Demo:
         nodes = self._net.nodes
         channel = await nodes.open_channel(nodes.clients[0], nodes.lsp, CHANNEL, private=True)
         scid = _scid(channel)
-        self._say(f"Channel [cyan]{scid}[/], {_sat(CHANNEL)}. The LSP owes it nothing, and may close it any day.")
+        self._say(f"Channel [cyan]{scid}[/], {words.sat(CHANNEL)}. The LSP owes it nothing, and may close it any day.")
         return scid
 
     async def _buy(self) -> Scid:
@@ -87,7 +88,9 @@ class Demo:
         # The lease counts from the confirmation, which the LSP's own node tells it a moment later.
         while await self._expiry(scid) != BlockHeight(scid.block + MONTH):
             await self._net.nodes.clock.sleep(0.01)
-        self._say(f"{_sat(BOUGHT)} of inbound liquidity in channel [cyan]{scid}[/], leased for {_blocks(MONTH)}.")
+        self._say(
+            f"{words.sat(BOUGHT)} of inbound liquidity in channel [cyan]{scid}[/], leased for {words.blocks(MONTH)}."
+        )
         return scid
 
     async def _extend(self, scid: Scid) -> None:
@@ -133,11 +136,11 @@ class Demo:
         store = open_order_store_read_only(self._store, self._net.nodes.lsp.node_id)
         orders = await store.newest_orders(None, 10)
         await store.close()
-        table = Table("order", "what", "state", "sat", box=None, pad_edge=False)
+        book = table("order", "what", "state", "fee", numbers=["fee"])
         for order in reversed(orders):
-            total = "free" if order.bolt11 is None else f"{int(order.bolt11.order_total):,}"
-            table.add_row(order.id, order.service.value, order.state.value, total)
-        self._out.print(table)
+            fee = "free" if order.bolt11 is None else words.sat(order.bolt11.fee_total)
+            book.add_row(order.id, order.service.value, order.state.value, fee)
+        self._out.print(book)
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -146,13 +149,14 @@ class Demo:
         self._command("lsps leases --lsp …")
         listed = await self._lsp.lsps7.get_extendable_channels()
         tip = self._net.nodes.world.chain.height
-        table = Table("channel", "lease ends", "left", "can be added", box=None, pad_edge=False)
+        leases = table("channel", "lease ends", "may be extended by")
         for entry in listed:
-            end = entry.expiration_block
-            left = _blocks(end.blocks_since(tip)) if int(end) else "no lease"
-            ends = f"block {int(end):,}" if int(end) else "-"
-            table.add_row(str(entry.short_channel_id), ends, left, _blocks(entry.max_channel_extension_expiry_blocks))
-        self._out.print(table)
+            leases.add_row(
+                str(entry.short_channel_id),
+                words.expiry(entry.expiration_block, tip),
+                words.blocks(entry.max_channel_extension_expiry_blocks),
+            )
+        self._out.print(leases)
 
     async def _expiry(self, scid: Scid) -> BlockHeight:
         listed = await self._lsp.lsps7.get_extendable_channels()
@@ -180,8 +184,8 @@ class Demo:
             self._out.print(f"  [dim]·[/] {progress.text}", highlight=False)
 
     def _before_and_after(self, before: BlockHeight, after: BlockHeight) -> None:
-        start = f"block {int(before):,}" if int(before) else "no lease"
-        self._say(f"The lease ended at: {start}. Now: [green]block {int(after):,}[/].")
+        tip = self._net.nodes.world.chain.height
+        self._say(f"Before: {words.expiry(before, tip)}. Now: [green]{words.expiry(after, tip)}[/].")
 
 
 def _kill_at(place: str, dead: asyncio.Event) -> Failpoint:
@@ -197,14 +201,6 @@ def _scid(channel: Channel) -> Scid:
     if channel.scid is None:
         raise ValueError("the channel has no confirmation yet")
     return channel.scid
-
-
-def _sat(amount: Sat) -> str:
-    return f"{int(amount):,} sat"
-
-
-def _blocks(blocks: int) -> str:
-    return f"{blocks:,} blocks ({blocks / 144:.0f} days)"
 
 
 async def tell(out: Console, directory: Path) -> None:
