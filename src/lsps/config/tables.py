@@ -66,7 +66,7 @@ class TokenTable(Table, frozen=True, kw_only=True):
 
 class LeaseTable(Table, frozen=True, kw_only=True):
     outpoint: str
-    expiration_block: Annotated[int, Meta(ge=1, le=2**32 - 1)]
+    expiration_block: Blocks
 
 
 class PaymentTable(Table, frozen=True, kw_only=True):
