@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from lsps.config import tables
 from lsps.service.pricing import PriceTable
 
 DOCS = (Path(__file__).parent.parent / "docs" / "configuration.md").read_text()
-TABLES = {
+TABLES: dict[str, type[tables.Table]] = {
     "lsps1": tables.Lsps1Table,
     "lsps7": tables.Lsps7Table,
     "price": tables.PriceKeys,
@@ -26,7 +27,7 @@ TABLES = {
 
 def documented(heading: str) -> dict[str, str]:
     """Key to default, of the table under a heading."""
-    section = DOCS.split(f"[{heading}]", 1)[1].split("\n## ", 1)[0]
+    section = re.split(rf"\n## `\[+{heading}\]", DOCS)[1].split("\n## ", 1)[0]
     rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
     return {row[1].strip().strip("`"): row[2].strip().strip("`") for row in rows}
 
