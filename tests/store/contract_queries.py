@@ -43,6 +43,15 @@ EVENTS: list[Event] = [
 ]
 
 
+def own(event: Event, prefix: str, number: int) -> Event:
+    """The event with outputs of this walk alone: its orders compete for two inputs, and each has its own channel."""
+    if isinstance(event, InputsChosen):
+        return replace(event, inputs=(outpoint(f"{prefix}x"), outpoint(f"{prefix}y")))
+    if isinstance(event, ChannelOpened):
+        return ChannelOpened(outpoint(f"{prefix}-{number}"))
+    return event
+
+
 async def all_orders(store: OrderStore) -> list[Order]:
     return list(await store.newest_orders(None, 1_000))
 
@@ -78,7 +87,7 @@ class QueryContract:
             await store.commit(samples.placed(f"{prefix}-{number}", terms[number % 2], principal=peer), START)
         for number, event, seconds in walk:
             try:
-                await samples.happen(store, f"{prefix}-{number}", event, Now(after(seconds), TIP))
+                await samples.happen(store, f"{prefix}-{number}", own(event, prefix, number), Now(after(seconds), TIP))
             except (IllegalTransition, InputTaken):
                 continue
         await check_what_hangs_on_orders(store)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -19,8 +21,19 @@ from lsps.orders.model import (
     Service,
     State,
 )
-from lsps.units import MAX_UINT32, MAX_UINT64, BlockHeight, ChannelId, NodeId, OrderId, Outpoint, Sat, Scid
+from lsps.units import MAX_UINT32, MAX_UINT64, BlockHeight, ChannelId, Msat, NodeId, OrderId, Outpoint, Sat, Scid
 from tests.store.samples import LSP
+
+T = TypeVar("T")
+
+
+def complete(kind: type[T], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[T]:
+    """Values of a dataclass with every field drawn but the version: a field that is added later is not forgotten."""
+    missing = {field.name for field in dataclasses.fields(kind) if field.name != "version"} - fields.keys()  # type: ignore[arg-type]
+    if missing:
+        raise TypeError(f"the strategy for {kind.__name__} does not draw {', '.join(sorted(missing))}")
+    return st.builds(kind, **fields)
+
 
 sats = st.builds(Sat, st.one_of(st.integers(0, MAX_UINT64), st.just(MAX_UINT64)))
 heights = st.builds(BlockHeight, st.integers(0, MAX_UINT32))
@@ -35,7 +48,7 @@ scids = st.builds(Scid, st.integers(0, 2**24 - 1), st.integers(0, 2**24 - 1), st
 original_orders = st.builds(OriginalOrder, order_ids, st.sampled_from(Service))
 extension_order_ids = st.lists(order_ids, max_size=10).map(tuple)
 
-channel_terms = st.builds(
+channel_terms = complete(
     ChannelTerms,
     lsp_balance=sats,
     client_balance=sats,
@@ -44,7 +57,7 @@ channel_terms = st.builds(
     channel_expiry_blocks=blocks,
     announce_channel=st.booleans(),
 )
-extension_terms = st.builds(
+extension_terms = complete(
     ExtensionTerms,
     short_channel_id=scids,
     channel_id=channel_ids,
@@ -54,7 +67,7 @@ extension_terms = st.builds(
     max_channel_extension_expiry_blocks=blocks,
     expiration_block=heights,
 )
-options = st.builds(
+options = complete(
     Bolt11Option,
     payment_hash=hashes,
     invoice=st.text(max_size=300),
@@ -63,9 +76,17 @@ options = st.builds(
     order_total=sats,
     cancelled=st.booleans(),
     cancelling=st.booleans(),
+    held=st.builds(Msat, st.integers(0, MAX_UINT64)),
     earliest_expiry=st.none() | heights,
 )
-orders = st.builds(
+fundings = complete(
+    Funding,
+    inputs=st.lists(outpoints, max_size=4, unique=True).map(tuple),
+    sat_per_kw=blocks,
+    since=heights,
+)
+funded_channels = complete(FundedChannel, funding_outpoint=outpoints, funded_at=moments, expires_at=moments)
+orders = complete(
     Order,
     id=order_ids,
     lsp=st.just(LSP),
@@ -78,12 +99,12 @@ orders = st.builds(
     bolt11=st.none() | options,
     paid_by=st.none() | st.sampled_from(PaymentMethod),
     give_up_at=st.none() | moments,
-    funding=st.none() | st.builds(Funding, st.lists(outpoints, max_size=4, unique=True).map(tuple), blocks, heights),
-    channel=st.none() | st.builds(FundedChannel, outpoints, moments, moments),
+    funding=st.none() | fundings,
+    channel=st.none() | funded_channels,
     reason=st.text(max_size=50),
     closed_at=st.none() | moments,
 )
-leases = st.builds(
+leases = complete(
     Lease,
     channel_id=channel_ids,
     lsp=st.just(LSP),

@@ -85,9 +85,11 @@ def lose_the_transaction(connection: sqlite3.Connection) -> None:
     connection.execute("SELECT * FROM no_such_table")
 
 
-@pytest.mark.parametrize("harm", [leave_a_dangling_row, lose_the_transaction])
-async def test_a_group_that_cannot_be_committed(tmp_path: Path, harm: samples.Harm) -> None:
-    """All of it get StoreUnavailable, also the ones that failed otherwise; nothing is visible; the next group works."""
+@pytest.mark.parametrize(
+    ("harm", "cause"), [(leave_a_dangling_row, "FOREIGN KEY"), (lose_the_transaction, "no_such_table")]
+)
+async def test_a_group_that_cannot_be_committed(tmp_path: Path, harm: samples.Harm, cause: str) -> None:
+    """All of it are told the cause, also what had failed otherwise; nothing of it is visible; the next group works."""
     opened = open_here(tmp_path / "lsps.db")
     await opened.store.commit(samples.placed("before"), START)
     begun, go_on = threading.Event(), threading.Event()
@@ -109,6 +111,7 @@ async def test_a_group_that_cannot_be_committed(tmp_path: Path, harm: samples.Ha
     await first
     outcomes = await asyncio.gather(*group, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 4
+    assert all(cause in str(outcome) for outcome in outcomes)
     assert await stored(opened) == {"before"}
     await opened.store.commit(samples.placed("a"), START)
     with pytest.raises(VersionConflict):

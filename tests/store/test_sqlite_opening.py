@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -179,6 +180,8 @@ async def test_looking_changes_nothing(tmp_path: Path) -> None:
     before = path.read_bytes()
     looking = open_order_store_read_only(path, LSP)
     assert await looking.newest_orders(None, 10) == []
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        looking._reads.execute("DELETE FROM lsps")
     await looking.close()
     assert path.read_bytes() == before
     with pytest.raises(StoreUnavailable, match="no store at"):

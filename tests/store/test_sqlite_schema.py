@@ -84,3 +84,14 @@ async def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(VersionConflict):
         await store.commit(samples.placed("a"), START)
     await store.close()
+
+
+async def test_another_process_migrated_first(tmp_path: Path) -> None:
+    """Two first openings at once: the one that comes second finds the work done and does not do it again."""
+    path = tmp_path / "client.db"
+    await open_journal(path).close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lsps.store.sqlite.schema._version", lambda *_: 0)  # what it saw before the other one's commit
+        await open_journal(path).close()
+    with by_hand(path) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (len(migrations(JOURNAL)),)

@@ -90,8 +90,6 @@ CREATE TABLE extensions (
     FOREIGN KEY (lsp, channel_id) REFERENCES leases (lsp, channel_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX extensions_of_channel ON extensions (lsp, channel_id);
-
 CREATE TABLE effects (
     lsp       TEXT NOT NULL,
     order_id  TEXT NOT NULL,
