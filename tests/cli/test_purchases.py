@@ -240,7 +240,7 @@ async def test_buy_asks_with_the_whole_sum(shop: Town) -> None:
     mining.cancel()
     assert result.code == 0, result.err
     assert "announced channel of 1\u202f200\u202f000 sat" in result.err
-    assert "of which the rest becomes your balance" in result.err
+    assert "of which 200\u202f000 sat become yours" in result.err
     assert "1\u202f200\u202f000 sat" in result.out
 
 

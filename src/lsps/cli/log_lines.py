@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -55,12 +57,17 @@ def quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def install(stream: TextIO, level: int, *, as_json: bool = False) -> logging.Handler:
-    """Log to `stream`; the caller removes the handler from the root logger when done."""
+@contextmanager
+def logging_to(stream: TextIO, level: int, *, as_json: bool = False) -> Iterator[None]:
+    """Everything that is logged goes to `stream` meanwhile."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
-    handler.setLevel(level)
     root = logging.getLogger()
+    before = root.level
     root.addHandler(handler)
     root.setLevel(level)
-    return handler
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from lsps.cli import arguments, buy, extend, info, leases, orders, serve
-from lsps.cli.log_lines import install
+from lsps.cli.log_lines import logging_to
 from lsps.cli.shell import Shell
 from lsps.errors import LspsError
 
@@ -98,15 +98,13 @@ async def execute(args: argparse.Namespace, shell: Shell) -> int:
     """Runs an asynchronous command; no error leaves it."""
     usual = logging.INFO if args.run is serve.run else logging.WARNING
     level = logging.DEBUG if args.verbose else usual
-    handler = install(shell.stderr, level, as_json=getattr(args, "log_json", False))
-    try:
-        code: int = await args.run(args, shell)
-    except asyncio.CancelledError:
-        return INTERRUPTED
-    except Exception as error:  # the last place that can tell it in words
-        return _explain(error, args, shell)
-    finally:
-        logging.getLogger().removeHandler(handler)
+    with logging_to(shell.stderr, level, as_json=getattr(args, "log_json", False)):
+        try:
+            code: int = await args.run(args, shell)
+        except asyncio.CancelledError:
+            return INTERRUPTED
+        except Exception as error:  # the last place that can tell it in words
+            return _explain(error, args, shell)
     return code
 
 
@@ -123,7 +121,8 @@ def _explain(error: Exception, args: argparse.Namespace, shell: Shell) -> int:
         code, text = 1, f"unexpected {type(error).__name__}: {sanitize(str(error), limit=_ERROR_LENGTH)}"
         advice = "This is a bug: please report it." + ("" if args.verbose else " --verbose shows where it happened.")
     if args.verbose:
-        note(shell, "".join(traceback.format_exception(error)))
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        note(shell, "\n".join("".join(filter(str.isprintable, line)) for line in lines))
     sentence = text if text.endswith((".", "!", "?")) else f"{text}."
     note(shell, f"lsps: {sentence} {advice}".rstrip())
     if getattr(args, "json", False):

@@ -67,7 +67,7 @@ async def _journal(args: argparse.Namespace, shell: Shell) -> None:
     if not entries:
         note(shell, "Nothing was ordered from this machine yet.")
         return
-    made = table("when", "what", "state", "order", "LSP", "note")
+    made = table("when", "what", "state", "order", "LSP", "note", folding=["order", "note"])
     for entry in entries:
         made.add_row(
             words.moment(entry.created_at),
@@ -163,7 +163,9 @@ def _print_book(shell: Shell, orders: Sequence[Order]) -> None:
     from lsps.cli.output import console, table
     from lsps.protocol.sanitize import sanitize
 
-    made = table("when", "order", "what", "state", "fee", "customer", "reason", numbers=["fee"])
+    made = table(
+        "when", "order", "what", "state", "fee", "customer", "reason", numbers=["fee"], folding=["order", "reason"]
+    )
     for order in orders:
         made.add_row(
             words.moment(order.created_at),

@@ -16,10 +16,12 @@ from lsps.protocol.message import to_json
 from lsps.protocol.sanitize import sanitize
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from lsps.client.terms import Progress
 
-_WIDTH = 160
-"""Of what is written into a file or a pipe."""
+_WIDTH = 1000
+"""In a file or a pipe nothing needs to fold."""
 
 
 def console(shell: Shell, *, error: bool = False) -> Console:
@@ -49,22 +51,22 @@ def note(shell: Shell, text: str) -> None:
     shell.stderr.flush()
 
 
-def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """Columns fold rather than lose text."""
+def table(*columns: str, numbers: Iterable[str] = (), folding: Iterable[str] = ()) -> Table:
+    """`folding` columns give way on a narrow terminal; no text is lost."""
     made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    right = set(numbers)
+    right, foldable = set(numbers), set(folding)
     for column in columns:
-        made.add_column(column, overflow="fold", justify="right" if column in right else "left")
+        justify: JustifyMethod = "right" if column in right else "left"
+        made.add_column(column, overflow="fold", justify=justify, no_wrap=column not in foldable)
     return made
 
 
 def print_pairs(shell: Shell, pairs: Iterable[tuple[str, str]]) -> None:
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    made.add_column(no_wrap=True)
-    made.add_column(overflow="fold")
-    for name, value in pairs:
-        made.add_row(name, value)
-    console(shell).print(made)
+    """A line each, never folded: what is copied from it must be whole."""
+    rows = list(pairs)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        shell.stdout.write(f"{name.ljust(width)}  {value}\n")
 
 
 class Waiting:

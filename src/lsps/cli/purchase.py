@@ -64,7 +64,8 @@ class Till:
     async def _show(self, offer: Offer) -> None:
         lines = [self.what, f"  fee           {words.sat(offer.fee)}"]
         if offer.order_total != offer.fee:
-            lines.append(f"  in all        {words.sat(offer.order_total)}, of which the rest becomes your balance")
+            yours = offer.order_total - offer.fee
+            lines.append(f"  in all        {words.sat(offer.order_total)}, of which {words.sat(yours)} become yours")
         lines += [
             f"  routing fee   at most {words.msat(offer.max_routing_fee)}",
             f"  blocks        {words.blocks(offer.blocks)}",
