@@ -71,3 +71,17 @@ async def until_state(node: Node, payment_hash: str, state: str, timeout: float 
         return bool((await node.lncli("lookupinvoice", payment_hash))["state"] == state)
 
     await eventually(f"{node.name}'s invoice {payment_hash} is {state}", reached, timeout)
+
+
+async def until_payment(node: Node, payment_hash: str, status: str, timeout: float = 60) -> None:
+    """Waits until the node's payment of this hash has this status."""
+
+    async def reached() -> bool:
+        return payment_hash in await payments(node, status)
+
+    await eventually(f"{node.name}'s payment {payment_hash} is {status}", reached, timeout)
+
+
+async def hash_of(node: Node, invoice: str) -> str:
+    """The payment hash of a BOLT11 invoice, as lnd decodes it."""
+    return str((await node.lncli("decodepayreq", invoice))["payment_hash"])

@@ -1,10 +1,11 @@
 """LSPS messages (custom type 37913, bLIP-50) as bare bytes: what a node hears, and what a customer of bad manners says.
 
     async with wire(alice) as line:
-        reply = await line.ask(lsp, b'{"jsonrpc":"2.0","id":"1","method":"lsps0.list_protocols","params":{}}')
+        reply = await line.call(lsp, "lsps1.get_order", order_id="…")   # a dict with result or error
+        reply = await line.ask(lsp, b'{"jsonrpc":"2.0", …')             # the next bytes that come back
         await line.say(lsp, b"[]")
-        await line.hears(1)
-        line.heard                # every message since the line was opened, as (sender's node id, payload)
+        await line.hears(3)                                             # waits for that many in all
+        line.heard                                                      # (sender's node id, payload) each
 
 It listens with a subscription of its own, so that it sees all that arrives, whoever else listens on the same node.
 """
@@ -13,8 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import secrets
 from collections.abc import AsyncIterator
 from random import Random
+from typing import Any
 
 from interop.lnd.node import Node
 from interop.lnd.regtest import eventually
@@ -46,6 +50,22 @@ class Wire:
 
         await eventually(f"{peer.name} answers", answered, timeout)
         return self.of(peer, seen)[0]
+
+    async def call(self, peer: Node, method: str, /, **params: object) -> dict[str, Any]:
+        """The peer's reply to this request, by its id: a dict with `result` or `error`."""
+        request_id = f"wire-{secrets.token_hex(8)}"
+        request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+        seen = len(self.heard)
+        await self.say(peer, json.dumps(request).encode())
+        found: list[dict[str, Any]] = []
+
+        async def answered() -> bool:
+            replies = [json.loads(payload) for payload in self.of(peer, seen) if request_id.encode() in payload]
+            found.extend(reply for reply in replies if reply["id"] == request_id)
+            return bool(found)
+
+        await eventually(f"{peer.name} answers {method}", answered)
+        return found[0]
 
     async def hears(self, count: int, timeout: float = 30) -> None:
         """Waits until `count` messages in all have come."""
