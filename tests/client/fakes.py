@@ -113,7 +113,7 @@ class PlayedMessages:
         self.stream_error: Exception | None = None
         self.up = asyncio.Event()
         self.up.set()
-        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._events: asyncio.Queue[Resumed | PeerOnline | PeerOffline] = asyncio.Queue()
 
     async def send(self, peer: NodeId, payload: bytes) -> None:
@@ -127,7 +127,10 @@ class PlayedMessages:
             raise self.stream_error
         yield Resumed()
         while True:
-            yield await self._incoming.get()
+            message = await self._incoming.get()
+            if isinstance(message, Exception):
+                raise message
+            yield message
 
     async def connect(self, peer: NodeId, address: str | None = None) -> None:
         self.connected.append((peer, address))
@@ -147,6 +150,10 @@ class PlayedMessages:
     async def deliver(self, message: object, sender: NodeId = LSP) -> None:
         payload = message if isinstance(message, bytes) else json.dumps(message).encode()
         self._incoming.put_nowait(Message(sender, payload))
+        await settle()
+
+    async def break_stream(self, error: Exception) -> None:
+        self._incoming.put_nowait(error)
         await settle()
 
     async def happen(self, *events: Resumed | PeerOnline | PeerOffline) -> None:

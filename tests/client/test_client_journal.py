@@ -236,13 +236,16 @@ async def test_an_order_the_lsp_forgot_is_replaced() -> None:
         assert again.order.order_id == "order-2"
 
 
-async def test_an_order_that_somebody_else_paid_is_followed() -> None:
-    """HOLD though this node knows no payment: it lost its records, or another paid. Never a second payment."""
+@pytest.mark.parametrize("state", ["HOLD", "PAID"])
+async def test_an_order_that_somebody_else_paid_is_followed(state: str) -> None:
+    """HOLD or PAID though this node knows no payment: it lost its records, or another paid. Never a second payment."""
     async with shop() as market:
         await run_until_killed(market, "client_ordered")
+        market.lsp.state("order-1", state)
+        going_on = asyncio.create_task(extend_again(market))
+        await market.net.clock.sleep(30)
         await market.lsp.deliver("order-1")
-        market.lsp.state("order-1", "PAID")
-        again, _ = await extend_again(market)
+        again, _ = await going_on
         assert again.resumed
         assert again.payment is None
         assert await market.sent() == []
@@ -268,7 +271,9 @@ async def test_a_lost_reply_is_never_paid_and_blocks_nothing() -> None:
         async with market.client() as lsp:
             with pytest.raises(OutcomeUnknown):
                 await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
-        assert market.journal.states() == [EntryState.ASKED]
+        [entry] = market.journal.entries.values()
+        assert (entry.state, entry.order_id) == (EntryState.ASKED, None)
+        assert "no answer came" in entry.note
         market.lsp.instead.clear()
         again, steps = await extend_again(market)
         assert not again.resumed
@@ -322,7 +327,7 @@ async def test_new_orders_again_when_nothing_is_in_flight() -> None:
         assert await market.sent() == ["order-2"]
 
 
-@pytest.mark.parametrize("on_held", ["keep", "take"])
+@pytest.mark.parametrize("on_held", ["keep", "take", "complete"])
 async def test_new_is_refused_while_a_payment_is_in_flight(on_held: str) -> None:
     """In flight is from paying to the LSP's final state, whether the payment is held or taken."""
     async with shop() as market:
@@ -420,6 +425,18 @@ async def test_a_free_order_must_be_the_one_that_was_asked_for() -> None:
         market.lsp.change["lsps7.create_order"] = lambda order: free(order) | {"channel_extension_expiry_blocks": 1}
         with pytest.raises(RuleViolated, match="mirror"):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=Sat(0))
+
+
+async def test_an_order_that_is_done_already_is_not_paid() -> None:
+    """COMPLETED in the reply to create_order, whatever its payment object says: nothing is left to pay."""
+    async with shop() as market, market.client() as lsp:
+        market.lsp.change["lsps7.create_order"] = lambda order: order | {"order_state": "COMPLETED"}
+        task = asyncio.create_task(lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT))
+        await until(lambda: bool(market.lsp.orders))
+        await market.lsp.deliver("order-1")
+        extended = await task
+        assert extended.delivered
+        assert await market.sent() == []
 
 
 async def test_a_free_order_is_gone_on_with() -> None:

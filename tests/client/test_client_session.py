@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from lsps.client.client import Client
@@ -32,6 +33,7 @@ from lsps.node.contract import (
 )
 from lsps.node.router import Router
 from lsps.node.simulated.clock import ManualClock, settle
+from lsps.protocol.jsonrpc import Response
 from lsps.protocol.lsps7 import CreateOrderParams
 from lsps.units import OrderId, Scid
 from tests.client.fakes import LSP, NOT_CONNECTED, OTHER, MemoryJournal, PlayedMessages, PlayedNode
@@ -161,7 +163,8 @@ async def test_an_answer_to_a_forgotten_request_is_ignored() -> None:
     async with played() as play:
         answer = await play.ask()
         await play.clock.advance(61)
-        await play.messages.reply({"protocols": [9]}, 0)
+        forgotten = Response(play.messages.sent[0]["id"], msgspec.Raw(b'{"protocols":[9]}'))
+        assert not play.client._sessions[LSP].on_reply(forgotten)
         assert not answer.done()
         await play.messages.reply({"protocols": [1]}, 1)
         assert await answer == (1,)
@@ -315,6 +318,18 @@ async def test_a_stream_that_fails_for_good_fails_every_request() -> None:
         with pytest.raises(PermissionMissing):
             await play.lsp.lsps0.list_protocols()
         assert messages.sent == []
+
+
+async def test_a_stream_that_breaks_for_good_fails_who_waits() -> None:
+    """No answer can come any more: a request in work is not left to its timeout, and nothing else is sent."""
+    async with played() as play:
+        answer = await play.ask()
+        await play.messages.break_stream(PermissionMissing("the macaroon was revoked"))
+        with pytest.raises(PermissionMissing, match="revoked"):
+            await answer
+        with pytest.raises(PermissionMissing):
+            await play.lsp.lsps0.list_protocols()
+        assert len(play.messages.sent) == 1
 
 
 async def test_a_client_that_is_left_hears_no_more() -> None:

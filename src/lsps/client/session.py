@@ -154,7 +154,7 @@ class Session:
 
     def on_reply(self, reply: Response | ErrorResponse) -> bool:
         """The first answer to an id counts; one to an id that was never used, or is forgotten, is not ours."""
-        waiting = None if reply.id is None else self._waiting.pop(reply.id, None)
+        waiting = None if reply.id is None else self._waiting.get(reply.id)
         if waiting is None or waiting.done():
             return False
         waiting.set_result(reply)
