@@ -9,11 +9,9 @@ from lsps.node.contract import InvoiceState, PaymentStatus
 from lsps.orders.model import State
 from lsps.units import BlockHeight
 from tests.service.conftest import MakeWorld
+from tests.service.ends import DELIVERED, REFUNDED
 from tests.service.peers import Json, Peer, payment_hash, quiet, until
 from tests.service.world import MAX_EXTENSION, LspWorld
-
-REFUNDED = ("FAILED", "REFUNDED")
-DELIVERED = ("COMPLETED", "PAID")
 
 
 async def expiration(peer: Peer) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from lsps.node.contract import PaymentStatus
 from lsps.orders.model import State
+from tests.service.ends import DELIVERED
 from tests.service.peers import Peer, quiet, until
 from tests.service.world import LspWorld
-
-DELIVERED = ("COMPLETED", "PAID")
 
 
 async def test_a_payment_made_while_the_streams_were_down_is_seen_when_they_resume(
