@@ -262,7 +262,8 @@ class Shop:
 
 @asynccontextmanager
 async def shop(policy: Policy | None = None) -> AsyncIterator[Shop]:
-    async with AsyncExitStack() as stack:
+    # A test that waits for what never comes must fail, not hang: HurriedClock moves only when there is something near.
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
         clock = await stack.enter_async_context(HurriedClock().running())
         net = create_network(clock, policy=policy or Policy(max_pending_channels=5))
         stack.callback(net.world.close)

@@ -358,9 +358,11 @@ async def test_more_than_the_maximum_is_refused_before_ordering() -> None:
         assert market.journal.entries == {}
 
 
-async def test_no_blocks_are_no_extension() -> None:
-    """bLIP-57 §2: MUST be 1 or greater."""
+@pytest.mark.parametrize("listed", [True, False])
+async def test_no_blocks_are_no_extension(listed: bool) -> None:
+    """bLIP-57 §2: MUST be 1 or greater, of a listed channel and of one that is not."""
     async with shop() as market, market.client() as lsp:
+        market.lsp.listed = market.lsp.listed if listed else []
         with pytest.raises(ParamsRefused, match="1 or greater") as refused:
             await lsp.lsps7.extend(scid(market), blocks=0, max_fee=LIMIT)
         assert refused.value.property_name == "channel_extension_expiry_blocks"

@@ -113,6 +113,16 @@ async def test_only_the_first_answer_counts() -> None:
         assert await answer == (1,)
 
 
+async def test_two_answers_at_once_do_no_harm() -> None:
+    """The second is refused even before the first was taken."""
+    async with played() as play:
+        answer = await play.ask()
+        session, request_id = play.client._sessions[LSP], play.messages.sent[0]["id"]
+        assert session.on_reply(Response(request_id, msgspec.Raw(b'{"protocols":[1]}')))
+        assert not session.on_reply(Response(request_id, msgspec.Raw(b'{"protocols":[9]}')))
+        assert await answer == (1,)
+
+
 @pytest.mark.parametrize(
     "stray",
     [
