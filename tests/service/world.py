@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lsps import failpoints
-from lsps.failpoints import Failpoint
 from lsps.node.contract import Channel
 from lsps.node.simulated.clock import ManualClock
 from lsps.node.simulated.lightning_node import Policy
@@ -86,7 +84,10 @@ class LspWorld:
         self.passed: list[str] = []
         """The names of the failpoints that were passed, in order."""
         self._path = directory / "lsp.db"
-        self._dies_at: tuple[str, int] | None = None
+        self.deaths = 0
+        """How often it died at the place of `die_at`."""
+        self._dies_at = ""
+        self._lethal = False
         self.dead = asyncio.Event()
         self._listening = [asyncio.create_task(peer.listen()) for peer in self.peers]
 
@@ -103,7 +104,6 @@ class LspWorld:
         self.node = self.net.another(self.lsp)
         self.writers: list[MortalWriter] = []
         self.store = self._open_store()
-        failpoint: Failpoint = self._failpoint if self._dies_at else self._record
         self.service = Service(
             self.node,
             self.store,
@@ -111,10 +111,15 @@ class LspWorld:
             price=self.price,
             clock=self.clock,
             token_bytes=self.net.world.random.randbytes,
-            failpoint=failpoint,
+            failpoint=self._failpoint,
         )
         self.process = asyncio.create_task(self.service.run())
-        await until(lambda: self.service.ready.is_set() or self.dead.is_set() or self.process.done())
+        await quiet()
+        for _ in range(60):
+            if self.service.ready.is_set() or self.dead.is_set() or self.process.done():
+                return
+            await self.pass_time(1)
+        raise AssertionError("the service does not get ready")
 
     def _open_store(self) -> SqliteOrderStore:
         def writer(connection: sqlite3.Connection, path: Path) -> MortalWriter:
@@ -136,27 +141,24 @@ class LspWorld:
         self.node._access.closed = True  # a user's process that is killed says no goodbye
         self.dead.set()
 
-    async def restart(self, **offer: Any) -> None:
-        """Kill it and start another; `offer` are changes to what it sells."""
+    async def restart(self, *, again: bool = False, **offer: Any) -> None:
+        """Kill it and start another, which dies where `die_at` says if `again`; `offer` are changes to what is sold."""
         await self.kill()
         await self.node.close()
-        self._dies_at = None
+        self._lethal = again
         self.offer = replace(self.offer, **offer)
         await self.start()
 
-    def die_at(self, name: str, *, occurrence: int = 1) -> None:
-        """The next process dies when it passes this failpoint for the so manieth time."""
-        self._dies_at = (name, occurrence)
+    def die_at(self, name: str) -> None:
+        """Where a process dies that is started with `restart(again=True)`."""
+        self._dies_at = name
 
     def _failpoint(self, name: str) -> None:
-        self._record(name)
-        if self._dies_at == (name, self.passed.count(name)):
+        self.passed.append(name)
+        if self._lethal and name == self._dies_at:
+            self.deaths += 1
             self._die()
             raise Crash(name)
-
-    def _record(self, name: str) -> None:
-        self.passed.append(name)
-        failpoints.none(name)
 
     async def close(self) -> None:
         await self.kill()
