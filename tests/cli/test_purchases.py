@@ -192,7 +192,9 @@ async def test_a_free_order_needs_no_payment(shop: Town) -> None:
     result = await shop.run("extend", shop.scid, "144", "--lsp", shop.lsp, "--token", "FREE", *YES)
     assert result.code == 0, result.err
     assert "free" in result.out
-    shown = [result.out, result.err]
+    again = await shop.run("extend", shop.scid, "145", "--lsp", shop.lsp, "--token", "FREE", *YES, "--json")
+    assert again.json["payment"] is None
+    shown = [result.out, result.err, again.out, again.err]
     for command in (("orders",), ("orders", "--json"), ("orders", "--service"), ("orders", "--service", "--json")):
         shown.append((await shop.run(*command)).out)
     assert not any("FREE" in text for text in shown)

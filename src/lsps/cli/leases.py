@@ -127,7 +127,7 @@ def _print_table(shell: Shell, answers: Answers, channels: Sequence[Channel], ti
     entries = [(lsp, entry) for lsp, listed in answers.lists for entry in listed]
     entries.sort(key=lambda pair: (pair[1].expiration_block, pair[1].short_channel_id))
     if entries:
-        made = table("channel", "capacity", "lease ends", "may be extended by", "LSP", numbers=["capacity"])
+        made = table("channel", "capacity", "lease ends", "can be extended by", "LSP", numbers=["capacity"])
         for lsp, entry in entries:
             own = _own(channels, lsp, entry.short_channel_id)
             made.add_row(

@@ -16,8 +16,6 @@ from lsps.protocol.message import to_json
 from lsps.protocol.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from rich.console import JustifyMethod
-
     from lsps.client.terms import Progress
 
 _WIDTH = 1000
@@ -51,14 +49,19 @@ def note(shell: Shell, text: str) -> None:
     shell.stderr.flush()
 
 
-def table(*columns: str, numbers: Iterable[str] = (), folding: Iterable[str] = ()) -> Table:
-    """`folding` columns give way on a narrow terminal; no text is lost."""
-    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    right, foldable = set(numbers), set(folding)
+def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    """Columns fold on a narrow terminal rather than lose text."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    right = set(numbers)
     for column in columns:
-        justify: JustifyMethod = "right" if column in right else "left"
-        made.add_column(column, overflow="fold", justify=justify, no_wrap=column not in foldable)
+        made.add_column(column, overflow="fold", justify="right" if column in right else "left")
     return made
+
+
+def print_entries(shell: Shell, entries: Iterable[tuple[str, Iterable[str]]]) -> None:
+    """A line each, and indented below what is there to say of it: ids stay whole on any terminal."""
+    for head, details in entries:
+        shell.stdout.write("".join(f"{line}\n" for line in (head, *(f"    {detail}" for detail in details))))
 
 
 def print_pairs(shell: Shell, pairs: Iterable[tuple[str, str]]) -> None:

@@ -1,0 +1,95 @@
+"""`lsps orders --service`: the LSP's order book, read from its store."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from lsps.cli import words
+from lsps.cli.failures import UsageError
+from lsps.cli.output import note, print_entries, print_json
+from lsps.cli.shell import Shell
+from lsps.compose import default_store, open_store_read_only
+from lsps.orders.model import ChannelTerms, Order
+from lsps.orders.wire import order_state
+from lsps.protocol.sanitize import sanitize
+from lsps.units import InvalidUnit, NodeId, OrderId
+
+
+async def show(args: argparse.Namespace, shell: Shell) -> None:
+    try:
+        lsp = None if args.lsp is None else NodeId.parse(args.lsp)
+    except InvalidUnit as error:
+        raise UsageError(f"--lsp: {error}") from None
+    config = shell.config(args.config)
+    url = None if config is None else config.store
+    base = shell.directory if config is None else config.directory
+    store = open_store_read_only(url or default_store(shell.environment), base, lsp)
+    try:
+        before = None if args.before is None else OrderId(args.before)
+        orders = await store.newest_orders(before, args.limit)
+    finally:
+        await store.close()
+    more = orders[-1].id if len(orders) == args.limit else None
+    if args.json:
+        print_json(shell, {"orders": [_order_json(order) for order in orders], "next_before": more})
+        return
+    if not orders:
+        note(shell, "There are no orders (any more).")
+        return
+    print_entries(shell, ((_head(order), _details(order)) for order in orders))
+    if more is not None:
+        note(shell, f"older ones: --before {more}")
+
+
+def _head(order: Order) -> str:
+    return f"{words.moment(order.created_at)}  {_sold(order)}: {order.state.value}"
+
+
+def _details(order: Order) -> Iterator[str]:
+    price = "free" if order.bolt11 is None else f"fee {words.sat(order.bolt11.fee_total)}"
+    yield f"order {order.id}, {price}"
+    yield f"customer {order.principal}"
+    if order.reason:
+        yield sanitize(order.reason)
+
+
+def _sold(order: Order) -> str:
+    if isinstance(order.terms, ChannelTerms):
+        size = words.sat(order.terms.lsp_balance + order.terms.client_balance)
+        return f"channel of {size} for {words.blocks(order.terms.channel_expiry_blocks)}"
+    return f"extend {order.terms.short_channel_id} by {words.blocks(order.terms.channel_extension_expiry_blocks)}"
+
+
+def _order_json(order: Order) -> dict[str, object]:
+    """Without the token, which is a secret."""
+    terms = order.terms
+    if isinstance(terms, ChannelTerms):
+        asked: dict[str, object] = {
+            "lsp_balance_sat": terms.lsp_balance,
+            "client_balance_sat": terms.client_balance,
+            "channel_expiry_blocks": terms.channel_expiry_blocks,
+            "announce_channel": terms.announce_channel,
+        }
+    else:
+        asked = {
+            "short_channel_id": terms.short_channel_id,
+            "channel_extension_expiry_blocks": terms.channel_extension_expiry_blocks,
+            "new_channel_expiry_block": terms.new_channel_expiry_block,
+        }
+    option, channel = order.bolt11, order.channel
+    return {
+        "order_id": order.id,
+        "service": order.service,
+        "state": order.state.value,
+        "order_state": order_state(order),
+        "customer": order.principal,
+        "created_at": order.created_at,
+        "closed_at": order.closed_at,
+        **asked,
+        "fee_total_sat": None if option is None else option.fee_total,
+        "order_total_sat": None if option is None else option.order_total,
+        "payment_hash": None if option is None else option.payment_hash.hex(),
+        "funding_outpoint": None if channel is None else channel.funding_outpoint,
+        "reason": order.reason,
+    }
