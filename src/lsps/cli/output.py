@@ -50,11 +50,12 @@ def note(shell: Shell, text: str) -> None:
 
 
 def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """Columns fold on a narrow terminal rather than lose text."""
+    """Columns fold on a narrow terminal rather than lose text; `numbers` stay whole."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    right = set(numbers)
+    whole = set(numbers)
     for column in columns:
-        made.add_column(column, overflow="fold", justify="right" if column in right else "left")
+        is_number = column in whole
+        made.add_column(column, overflow="fold", justify="right" if is_number else "left", no_wrap=is_number)
     return made
 
 
