@@ -14,7 +14,7 @@ from lsps.node.lnd import rpc
 from lsps.node.lnd.acceptor import answer_to
 from lsps.units import NodeId, Outpoint, Sat, Scid
 from tests.node.contract.environment import eventually, listening
-from tests.node.lnd.fake import PEER, Running, running
+from tests.node.lnd.fake import PEER, Running, get_info, running
 
 FUNDING = Outpoint("ab" * 31 + "cd", 1)
 ALIAS, PEER_ALIAS, CONFIRMED = Scid(16_000_000, 1, 2), Scid(16_000_001, 3, 4), Scid(105, 1, 1)
@@ -250,9 +250,15 @@ async def test_an_acceptor_that_cannot_be_raises_at_once() -> None:
     """A missing permission, or a node that is away, is told when entering."""
     async with running() as at:
         at.lnd.refuse(rpc.CHANNEL_ACCEPTOR, "permission denied")
+
+        async def slow_info(_request: Any) -> Any:  # as lnd's is, compared with a refusal
+            await asyncio.sleep(0.05)
+            return get_info()
+
+        at.lnd.handle(rpc.GET_INFO, slow_info)
         with pytest.raises(PermissionMissing):
             async with at.node.channels.accept_zero_conf(PEER, Sat(0)):
-                await asyncio.Event().wait()
+                pass
         await at.stop()
         with pytest.raises(NodeUnreachable):
             async with at.node.channels.accept_zero_conf(PEER, Sat(0)):

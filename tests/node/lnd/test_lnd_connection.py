@@ -12,7 +12,7 @@ import pytest
 from lsps.node.contract import NodeUnreachable, PermissionMissing, Resumed
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
-from lsps.node.lnd.streams import merge
+from lsps.node.lnd.streams import FIRST_PAUSE_SECONDS, merge
 from lsps.units import BlockHeight
 from tests.node.contract.environment import eventually, listening
 from tests.node.lnd.fake import MACAROON, LndError, get_info, running
@@ -75,7 +75,7 @@ async def test_a_stream_resumes_after_an_interruption() -> None:
 
             await eventually("it tried four times", patient)
             assert len(tips.heard) == 2
-            assert at.clock.slept[3] > at.clock.slept[0]
+            assert at.clock.slept[3] >= 4 * FIRST_PAUSE_SECONDS > at.clock.slept[0]
             await at.start()
             await tips.until(lambda heard: heard[2:3] == [Resumed()] and heard[-1] == BlockHeight(7))
 

@@ -264,6 +264,35 @@ async def test_free_inputs_are_believed_once_negotiations_are_over() -> None:
         assert world.disconnects == 1
 
 
+async def test_undecided_while_lnd_has_not_told_that_the_peer_is_offline() -> None:
+    """A disconnection whose end lnd did not tell proves nothing: Undecided."""
+    async with running() as at:
+        world = World(at)
+        world.connected = True
+
+        async def ends(_request: Any) -> AsyncIterator[Any]:
+            while world.connected:  # noqa: ASYNC110 - until the call to disconnect
+                await asyncio.sleep(0.001)
+            return
+            yield
+
+        at.lnd.handle(rpc.PEER_EVENTS, ends)
+        assert await world.fate() == Undecided()
+        assert world.disconnects == 1
+
+
+async def test_a_peer_we_had_dialled_is_dialled_again() -> None:
+    """LND reconnects no peer that it was told to disconnect, so lsps does, where it knows the address."""
+    async with running() as at:
+        world = World(at)
+        world.connected = True
+        dialled = pb.Peer(pub_key=PEER.hex, address="10.0.0.1:9735", inbound=False)
+        at.lnd.answer(rpc.LIST_PEERS, pb.ListPeersResponse(peers=[dialled]))
+        at.lnd.answer(rpc.CONNECT_PEER, pb.ConnectPeerResponse())
+        assert isinstance(await world.fate(), NotOpened)
+        assert [request.addr.host for request in at.lnd.requests(rpc.CONNECT_PEER)] == ["10.0.0.1:9735"]
+
+
 async def test_a_channel_that_appears_while_disconnecting_counts() -> None:
     """What the negotiation completed at the last moment is found by the second look: Opened."""
     async with running() as at:

@@ -91,6 +91,16 @@ async def test_what_may_have_been_sent_is_unknown(ending: tuple[Any, ...]) -> No
             await at.node.payments.pay("lnbcrt1x", Msat(0))
 
 
+async def test_a_started_payment_is_never_refused() -> None:
+    """Once lnd gave an update, an error is no refusal, even when the payment has failed meanwhile."""
+    async with running() as at:
+        ready(at)
+        ends_with(at, rpc.SEND_PAYMENT, IN_FLIGHT, LndError("trouble"))
+        at.lnd.answer(rpc.TRACK_PAYMENT, FAILED)
+        with pytest.raises(NodeUnreachable):
+            await at.node.payments.pay("lnbcrt1x", Msat(0))
+
+
 async def test_looking_up() -> None:
     """The first state that lnd gives is the present one; none for a payment that was never made."""
     async with running() as at:

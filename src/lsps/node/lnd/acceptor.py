@@ -8,15 +8,19 @@ us, which for an unexpected 0-conf channel means that lnd refuses it, unless ano
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lsps.node.contract import NodeError, Resumed
+from lsps.logs import event
+from lsps.node.contract import NodeError, NodeUnreachable, Resumed
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.streams import Reconnecting
 from lsps.units import NodeId, Sat
+
+_logger = logging.getLogger("lsps.node")
 
 
 @asynccontextmanager
@@ -24,7 +28,7 @@ async def accept_zero_conf(
     connection: Connection, streams: Reconnecting, peer: NodeId, capacity: Sat
 ) -> AsyncIterator[None]:
     """While entered, answer lnd's questions; across lnd's restarts too."""
-    asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    asked = asyncio.Event()  # or never will be
 
     @asynccontextmanager
     async def session() -> AsyncIterator[AsyncIterator[pb.ChannelAcceptRequest]]:
@@ -35,16 +39,21 @@ async def accept_zero_conf(
     async def answer() -> None:
         try:
             async for item in streams.endless("channel_acceptor", session):
-                if isinstance(item, Resumed) and not asked.done():
-                    asked.set_result(None)
+                if isinstance(item, Resumed):
+                    asked.set()
         except NodeError as error:
-            if not asked.done():
-                asked.set_exception(error)
+            event(_logger, logging.WARNING, "channel_acceptor_ended", reason=str(error))
+            raise
+        finally:
+            asked.set()
 
     answering = asyncio.create_task(answer())
     try:
         await connection.barrier()  # an unreachable node is told at once, not waited for
-        await asked
+        await asked.wait()
+        if answering.done():
+            await answering
+            raise NodeUnreachable("the connection to lnd was closed")
         yield
     finally:
         answering.cancel()

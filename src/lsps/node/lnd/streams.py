@@ -16,6 +16,8 @@ from lsps.node.lnd.connection import Connection
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
+GRACE_SECONDS = 0.02
+"""A refusal that came together with the barrier's answer is seen within that time."""
 
 _logger = logging.getLogger("lsps.node")
 
@@ -44,6 +46,7 @@ class Reconnecting:
             try:
                 async with session() as events, _first_of(events) as first:
                     await self._connection.barrier()
+                    await asyncio.wait((first,), timeout=GRACE_SECONDS)
                     if first.done():
                         first.result()  # refused at once: not begun
                     yield Resumed()
