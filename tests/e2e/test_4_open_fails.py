@@ -99,6 +99,8 @@ async def test_the_peer_is_gone(
         order_id = await check_refused(await buying)
     finally:
         buying.cancel()
+        if not alice.process.running:
+            await alice.restart()
     (sold,) = (each for each in await shop.book() if each["order_id"] == order_id)
     assert sold["payment_hash"] == digest
     await check_given_back(shop, alice, order_id)
