@@ -214,5 +214,5 @@ async def test_a_narrow_terminal_loses_nothing(shop: Town, monkeypatch: pytest.M
     shell = replace(shop.terminal.shell(), stdout=Screen())
     assert await execute(parser().parse_args(["leases"]), shell) == 0
     shown = read(shell.stdout)
-    for text in (shop.scid, "(365", "2\u202f000\u202f000"):
+    for text in (shop.scid, "(365", "2\u202f000\u202f000", str(shop.net.nodes.lsp.node_id)[-5:]):
         assert text in shown
