@@ -324,6 +324,7 @@ class Channels(Protocol):
         self, peer: NodeId, inputs: tuple[Outpoint, ...], since: BlockHeight
     ) -> Opened | NotOpened | Undecided:
         """What became of an `open` with these inputs, asked at any later time; `since`: the tip when they were chosen.
+        To be certain that nothing is being negotiated, it may cut the connection to the peer for a moment.
         Raises NodeUnreachable."""
         ...
 

@@ -46,6 +46,17 @@ async def in_state(side: Side, funding: Outpoint, state: ChannelState) -> Channe
     return await eventually(f"the channel is {state.value}", check)
 
 
+async def named(side: Side, funding: Outpoint) -> Channel:
+    """The channel once it is OPEN and the peer has said its alias, which may come a moment later."""
+
+    async def check() -> Channel | None:
+        channel = await side.channel(funding)
+        return channel if channel is not None and channel.peer_alias is not None else None
+
+    await in_state(side, funding, ChannelState.OPEN)
+    return await eventually("the peer's alias is known", check)
+
+
 class ChannelsContract:
     async def test_both_sides_see_the_same_channel(self, env: ContractEnvironment) -> None:
         """An open channel's fields fit together, seen from its opener and from its peer."""
@@ -131,6 +142,7 @@ class ChannelsContract:
         await asyncio.gather(opening, return_exceptions=True)
         fate = await decided(env.seller, request, since)
         if isinstance(fate, NotOpened):
+            await env.connect()
             assert source in {utxo.outpoint for utxo in await env.seller.wallet.inputs()}
             fate = Opened(await env.seller.channels.open(request))
         await env.mine(CONFIRMATIONS)
@@ -155,6 +167,7 @@ class ChannelsContract:
         with pytest.raises(NodeError):
             await env.seller.channels.open(request)
         assert isinstance(await decided(env.seller, request, since), NotOpened)
+        await env.connect()
         funding = await env.seller.channels.open(open_request(env.buyer, CAPACITY, [source]))
         await env.mine(CONFIRMATIONS)
         await in_state(env.seller, funding, ChannelState.OPEN)
@@ -180,6 +193,7 @@ class ZeroConfContract:
         with pytest.raises(Refused):
             await env.seller.channels.open(request)
         assert isinstance(await decided(env.seller, request, since), NotOpened)
+        await env.connect()
         async with env.buyer.channels.accept_zero_conf(env.seller.node_id, CAPACITY + Sat(1)):
             with pytest.raises(Refused):
                 await env.seller.channels.open(request)
@@ -192,8 +206,8 @@ class ZeroConfContract:
         request = open_request(env.buyer, CAPACITY, [source], private=True, zero_conf=True)
         async with env.buyer.channels.accept_zero_conf(env.seller.node_id, CAPACITY):
             funding = await env.seller.channels.open(request)
-            ours = await in_state(env.seller, funding, ChannelState.OPEN)
-        theirs = await in_state(env.buyer, funding, ChannelState.OPEN)
+            ours = await named(env.seller, funding)
+        theirs = await named(env.buyer, funding)
         assert ours.zero_conf
         assert theirs.zero_conf
         assert ours.scid is None

@@ -183,6 +183,17 @@ async def test_a_zero_conf_channel_is_told_when_it_confirms() -> None:
             assert told.scid == CONFIRMED
 
 
+async def test_an_alias_that_comes_late_is_told() -> None:
+    """The peer's alias may arrive after lnd's open event: the channel is told again, with it, once."""
+    async with running() as at:
+        events = Events(at)
+        lists(at, channel())
+        async with listening(at.node.channels.events()) as heard:
+            events.updates.put_nowait(pb.ChannelEventUpdate(open_channel=channel(peer_scid_alias=0)))
+            await heard.until(lambda all_: len(all_) == 3)
+            assert [one.peer_alias for one in heard.heard if isinstance(one, Channel)] == [None, PEER_ALIAS]
+
+
 async def test_a_close_is_told_when_it_is_seen() -> None:
     """A close that is broadcast is told as CLOSING, once: at lnd's inactive event, or after a block."""
     async with running() as at:

@@ -1,7 +1,8 @@
 """The stream of channel changes: lnd's own events, and what lnd has no event for, looked for after every block.
 
-LND says nothing when a 0-conf channel confirms, nor when a close is broadcast (it only says that the channel became
-inactive, as it does when the peer goes away). It tells of a block before it has worked on it, hence the several looks.
+LND says nothing when a 0-conf channel confirms, when the peer's alias arrives shortly after the opening, nor when a close
+is broadcast (it only says that the channel became inactive, as it does when the peer goes away). It tells of a block
+before it has worked on it, hence the several looks.
 """
 
 from __future__ import annotations
@@ -16,12 +17,19 @@ from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.streams import merge
-from lsps.units import ChannelId, Outpoint
+from lsps.units import ChannelId, Outpoint, Scid
 
 Change = Channel | ChannelGone
 
-LOOKS_AFTER_A_BLOCK = 5
+LOOKS = 5
 LOOK_SECONDS = 2.0
+
+
+_Names = tuple[Scid | None, tuple[Scid, ...], Scid | None]
+
+
+def _names(channel: Channel) -> _Names:
+    return channel.scid, channel.aliases, channel.peer_alias
 
 
 class _Look:
@@ -35,7 +43,7 @@ class ChannelEvents:
         self._connection = connection
         self._clock = clock
         self._looks_due = 0
-        self._unconfirmed: set[ChannelId] = set()  # 0-conf channels in use
+        self._unsettled: dict[ChannelId, _Names] = {}  # channels whose names may still change, and what was told
         self._closing: set[ChannelId] = set()  # told already
 
     @asynccontextmanager
@@ -45,7 +53,8 @@ class ChannelEvents:
         async with channel_events as updates, blocks as epochs:
             # The consumer reads the state after Resumed, so only what changes from here on is told.
             listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest())
-            self._note([views.open_channel(channel) for channel in listed.channels])
+            found = map(views.open_channel, listed.channels)
+            self._unsettled = {channel.channel_id: _names(channel) for channel in found if channel.scid is None}
             self._closing = {channel.channel_id for channel in views.closing(await self._pending())}
             yield self._changes(updates, epochs)
 
@@ -54,7 +63,7 @@ class ChannelEvents:
     ) -> AsyncIterator[Change]:
         async for item in merge(updates, epochs, self._looks()):
             if isinstance(item, pb.BlockEpoch):
-                self._looks_due = LOOKS_AFTER_A_BLOCK
+                self._looks_due = LOOKS
                 continue
             found = self._of_event(item) if isinstance(item, pb.ChannelEventUpdate) else self._of_look()
             async for change in found:
@@ -72,7 +81,8 @@ class ChannelEvents:
         kind = update.WhichOneof("channel")
         if kind == "open_channel":
             channel = views.open_channel(update.open_channel)
-            self._note([channel])
+            self._unsettled[channel.channel_id] = _names(channel)
+            self._looks_due = LOOKS
             yield channel
         elif kind == "pending_open_channel":
             funding = views.outpoint(update.pending_open_channel)
@@ -90,27 +100,25 @@ class ChannelEvents:
     async def _of_look(self) -> AsyncIterator[Change]:
         for channel in await self._newly_closing():
             yield channel
-        if not self._unconfirmed:
+        if not self._unsettled:
             return
         listed = await self._connection.call(rpc.LIST_CHANNELS, pb.ListChannelsRequest())
         for channel in map(views.open_channel, listed.channels):
-            if channel.channel_id in self._unconfirmed and channel.scid is not None:
-                self._unconfirmed.discard(channel.channel_id)
+            told = self._unsettled.get(channel.channel_id)
+            if told is not None and told != _names(channel):
+                self._unsettled[channel.channel_id] = _names(channel)
                 yield channel
+        if not self._looks_due:
+            self._unsettled = {one: names for one, names in self._unsettled.items() if names[0] is None}
 
     async def _newly_closing(self) -> list[Channel]:
         new = [one for one in views.closing(await self._pending()) if one.channel_id not in self._closing]
         self._closing.update(channel.channel_id for channel in new)
         return new
 
-    def _note(self, channels: list[Channel]) -> None:
-        for channel in channels:
-            if channel.zero_conf and channel.scid is None:
-                self._unconfirmed.add(channel.channel_id)
-
     def _gone(self, funding: Outpoint) -> ChannelGone:
         channel_id = funding.channel_id()
-        self._unconfirmed.discard(channel_id)
+        self._unsettled.pop(channel_id, None)
         self._closing.discard(channel_id)
         return ChannelGone(channel_id)
 
