@@ -1,8 +1,8 @@
 """The stream of channel changes: lnd's own events, and what lnd has no event for, looked for after every block.
 
-LND says nothing when a 0-conf channel confirms, when the peer's alias arrives shortly after the opening, nor when a close
-is broadcast (it only says that the channel became inactive, as it does when the peer goes away). It tells of a block
-before it has worked on it, hence the several looks.
+LND says nothing when a 0-conf channel confirms, when the peer's alias arrives shortly after the opening, nor when a
+close is broadcast (it only says that the channel became inactive, as it does when the peer goes away). It tells of a
+block before it has worked on it, hence the several looks.
 """
 
 from __future__ import annotations
