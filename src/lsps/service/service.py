@@ -40,6 +40,7 @@ from lsps.service.opening import Opening
 from lsps.service.preimages import Preimages
 from lsps.service.pricing import PriceFunction, PriceTable
 from lsps.service.schedule import Schedule
+from lsps.service.startup import check_offer
 from lsps.service.stored import until_stored
 from lsps.service.tokens import Tokens
 from lsps.store.orders import OrderStore
@@ -119,8 +120,9 @@ class Service:
             await asyncio.gather(task, return_exceptions=True)
 
     async def run(self) -> None:
-        """Until cancelled. Raises NodeError when the node cannot be asked who it is."""
+        """Until cancelled. Raises NodeError when the node cannot be asked who it is, and CannotDeliver."""
         info = await self._node.info()
+        check_offer(self._offer, info)
         dispatcher, schedule = await self._assemble(info)
         router = self._router or Router(self._node.messages)
         try:
