@@ -16,6 +16,8 @@ from tests.e2e.shop import Customer, Shop, customer_of, shop_on
 
 HERE = Path(__file__).parent
 
+pytest.register_assert_rewrite("tests.e2e.once")  # a helper's failed assertion shows its values
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks every test here as e2e."""
