@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsps.node.contract import PaymentStatus
 from lsps.orders.model import State
 from tests.service.ends import DELIVERED
-from tests.service.peers import Peer, quiet, until
+from tests.service.peers import Peer, payment_hash, quiet, until
 from tests.service.world import LspWorld
 
 
@@ -105,3 +105,17 @@ async def test_effects_wait_for_a_disk_that_is_full(world: LspWorld, alice: Peer
     await until(payment.done)
     assert await alice.told(order) == DELIVERED
     assert len(await world.lsp_channels()) == 1
+
+
+async def test_a_payment_that_slipped_away_unseen_is_a_loss_not_a_sale(world: LspWorld, alice: Peer) -> None:
+    """Delivered, and the node says that nothing is held any more: COMPLETED and REFUNDED, never PAID."""
+    order = await alice.order_extension(144)
+    world.faults.fail_next(world.lsp.node_id, "invoices.settle", times=2)
+    alice.pay(order)
+    await quiet()
+    node = world.net.world.nodes[world.lsp.node_id]
+    node.invoices.feed.cut()
+    await world.lsp.invoices.cancel(payment_hash(order))
+    await world.pass_time(10)
+    assert await alice.told(order) == ("COMPLETED", "REFUNDED")
+    assert (await world.stored(order)).state is State.UNPAID

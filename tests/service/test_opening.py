@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from lsps.node.contract import InvoiceState, PaymentStatus
+from lsps.node.contract import InvoiceState, PaymentStatus, PeerNotConnected
 from lsps.orders.model import State
 from lsps.service.offer import PaymentTerms
 from lsps.units import Sat
 from tests.service.conftest import MakeWorld
 from tests.service.ends import DELIVERED, REFUNDED, WAITING, nothing_opened
-from tests.service.peers import Json, Peer, payment_hash, quiet, until
+from tests.service.peers import CHANNEL_ORDER, Json, Peer, payment_hash, quiet, until
 from tests.service.world import OFFER, LspWorld
 
 # --- delivered ------------------------------------------------------------------------------------------------------
@@ -84,6 +84,40 @@ async def test_a_confirmation_while_nobody_looked_is_counted(world: LspWorld, al
     assert (int(lease.expiration_block), lease.provisional_from) == (height + 1000, None)
 
 
+async def test_a_confirmation_before_the_lease_is_known_is_counted(world: LspWorld, alice: Peer) -> None:
+    """A channel may confirm before the answer to its opening arrives: its lease counts from there at once."""
+    order = await alice.order_channel()
+    world.faults.delay_next(world.lsp.node_id, "channels.open", 5, before=False)
+    payment = alice.pay(order)
+    await world.pass_time(1)
+    world.mine()
+    height = world.tip
+    await quiet()
+    world.mine(3)
+    await world.pass_time(10)
+    assert payment.done()
+    (channel,) = await world.lsp_channels()
+    lease = await world.store.lease(channel.channel_id)
+    assert lease is not None
+    assert lease.provisional_from is None
+    assert int(lease.expiration_block) >= height + 1000
+
+
+async def test_inputs_of_an_undecided_opening_are_not_sold_again(world: LspWorld, alice: Peer) -> None:
+    """What an opening may still spend is reserved: a new order that needs it is refused, until that is decided."""
+    world.net.world.take_funds(world.lsp.node_id)
+    world.net.fund(world.lsp, Sat(1_500_000))
+    order = await alice.order_channel()
+    world.faults.hang_next(world.lsp.node_id, "channels.open")
+    payment = alice.pay(order)
+    await quiet()
+    assert (await world.stored(order)).state is State.FULFILLING
+    assert (await alice.refused("lsps1.create_order", CHANNEL_ORDER))["code"] == 1
+    await world.pass_time(90)
+    await until(payment.done)
+    assert (await alice.order_channel())["order_state"] == "CREATED"
+
+
 async def test_two_orders_paid_at_once_open_two_channels_of_different_inputs(world: LspWorld, alice: Peer) -> None:
     """Inputs are reserved in the commit that chooses them, so no two openings share one."""
     orders = [await alice.order_channel() for _ in range(3)]
@@ -102,7 +136,7 @@ async def test_two_orders_paid_at_once_open_two_channels_of_different_inputs(wor
 async def test_an_opening_waits_for_its_peer_and_its_coming_hastens_it(world: LspWorld, alice: Peer) -> None:
     """bLIP-51 §4.1: LSP MUST wait for a peer connection before attempting a channel open; a reconnect is noticed."""
     order = await alice.order_channel()
-    world.faults.fail_next(world.lsp.node_id, "messages.connect", times=100)
+    world.faults.fail_next(world.lsp.node_id, "messages.connect", error=PeerNotConnected("no answer"), times=100)
     payment = await paid_then_gone(world, alice, order)
     assert (await world.stored(order)).state is State.PAID
     await world.pass_time(100)
@@ -132,7 +166,7 @@ async def paid_then_gone(world: LspWorld, peer: Peer, order: Json) -> asyncio.Ta
 async def test_a_peer_that_stays_away_gets_its_payment_back(world: LspWorld, alice: Peer) -> None:
     """After give_up_after of waiting for the peer the payment is given back, and the peer told so when it returns."""
     order = await alice.order_channel()
-    world.faults.fail_next(world.lsp.node_id, "messages.connect", times=10_000)
+    world.faults.fail_next(world.lsp.node_id, "messages.connect", error=PeerNotConnected("no answer"), times=100)
     payment = await paid_then_gone(world, alice, order)
     await world.pass_time(1790)
     assert (await world.stored(order)).state is State.PAID

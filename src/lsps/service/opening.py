@@ -10,7 +10,6 @@ import logging
 from dataclasses import dataclass
 
 from lsps import logs
-from lsps.clock import Clock, timeout
 from lsps.failpoints import Failpoint
 from lsps.node.contract import (
     Channels,
@@ -34,8 +33,6 @@ from lsps.units import Outpoint, Sat
 
 _log = logging.getLogger("lsps.service")
 
-OPEN_SECONDS = 60.0
-"""A negotiation that takes longer is left to its fate."""
 INPUT_WEIGHT = 272
 """A P2WPKH input; a Taproot one is lighter."""
 OTHER_WEIGHT = 560
@@ -51,7 +48,6 @@ class Opening:
     store: OrderStore
     offer: ChannelOffer | None
     """None when LSPS1 is not offered any more: then nothing is begun, and what was begun is brought to its end."""
-    clock: Clock
     failpoint: Failpoint
 
     async def feerate(self, terms: ChannelTerms) -> int | None:
@@ -89,11 +85,10 @@ class Opening:
         if effect.attempt == 0:
             self.failpoint("open_channel.before")
             try:
-                async with timeout(self.clock, OPEN_SECONDS):
-                    outpoint = await self.channels.open(_request(order, terms, funding))
-            except (NodeError, TimeoutError) as error:
+                outpoint = await self.channels.open(_request(order, terms, funding))
+            except NodeError as error:
                 # The node repeats what the peer said.
-                refusal = sanitize(str(error)) or "the opening took too long"
+                refusal = sanitize(str(error))
                 logs.event(_log, logging.WARNING, "open_not_confirmed", order_id=order.id, reason=refusal)
                 if isinstance(error, NodeUnreachable):
                     raise

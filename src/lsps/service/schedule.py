@@ -28,8 +28,8 @@ from lsps.units import OrderId
 
 _log = logging.getLogger("lsps.service")
 
-EFFECT_SECONDS = 120.0
-"""A node that has not answered by then is asked again; more than an opening may take."""
+EFFECT_SECONDS = 60.0
+"""A node that has not answered by then is asked again; an opening is left to its fate."""
 PRUNE_EVERY = timedelta(hours=1)
 
 

@@ -173,7 +173,6 @@ class Service:
             require(node.wallet, "on-chain funds"),
             self._store,
             offer.lsps1,
-            self._clock,
             self._failpoint,
         )
         routes: list[Route] = []
