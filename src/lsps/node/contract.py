@@ -372,10 +372,6 @@ class Node(Protocol):
         """Identity, network and chain tip, asked now. Raises NodeUnreachable."""
         ...
 
-    async def sign_message(self, message: str) -> str:
-        """bLIP-50 LSPS0.ln_signature, zbase32."""
-        ...
-
     def tips(self) -> AsyncIterator[Resumed | BlockHeight]:
         """The best chain's height, now and at every change. It may go down for a moment in a reorganisation."""
         ...

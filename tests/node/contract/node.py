@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from lsps.lightning.keys import recover_message_signer
 from lsps.node.contract import (
     InvoiceState,
     InvoiceStatus,
@@ -38,11 +37,6 @@ class NodeContract:
         assert seller.height == buyer.height
         assert seller.synced
         assert seller.features
-
-    async def test_a_signed_message_names_its_signer(self, env: ContractEnvironment) -> None:
-        """`sign_message` gives an LSPS0.ln_signature (bLIP-50) from which the node's id is recovered."""
-        signature = await env.seller.node.sign_message("héllo")
-        assert recover_message_signer("héllo".encode(), signature) == env.seller.node_id
 
     async def test_tips_follow_the_chain(self, env: ContractEnvironment) -> None:
         """`tips` gives Resumed, the present height, and then every new one."""

@@ -53,14 +53,6 @@ async def test_an_unknown_chain_is_refused() -> None:
             await at.node.info()
 
 
-async def test_a_message_is_signed_as_text() -> None:
-    """The message is signed in UTF-8, and lnd's zbase32 returned (bLIP-50, LSPS0.ln_signature)."""
-    async with running() as at:
-        at.lnd.answer(rpc.SIGN_MESSAGE, pb.SignMessageResponse(signature="zbase"))
-        assert await at.node.sign_message("héllo") == "zbase"
-        assert at.lnd.requests(rpc.SIGN_MESSAGE) == [pb.SignMessageRequest(msg="héllo".encode())]
-
-
 def test_the_generated_files_are_what_the_proto_says(tmp_path: Path) -> None:
     """Generating lnd_pb2 again from lnd.proto gives the files in the tree."""
     generate(tmp_path)

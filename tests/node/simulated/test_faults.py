@@ -87,7 +87,6 @@ async def test_every_call_can_be_struck(net: Net) -> None:
     node, peer = net.lsp, net.clients[0].node_id
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "info": node.info,
-        "sign_message": lambda: node.sign_message("x"),
         "messages.send": lambda: node.messages.send(peer, b""),
         "messages.connect": lambda: node.messages.connect(peer),
         "messages.peer": lambda: node.messages.peer(peer),

@@ -212,18 +212,6 @@ class CustomMessage(_message.Message):
     data: bytes
     def __init__(self, peer: _Optional[bytes] = ..., type: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
-class SignMessageRequest(_message.Message):
-    __slots__ = ("msg",)
-    MSG_FIELD_NUMBER: _ClassVar[int]
-    msg: bytes
-    def __init__(self, msg: _Optional[bytes] = ...) -> None: ...
-
-class SignMessageResponse(_message.Message):
-    __slots__ = ("signature",)
-    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    signature: str
-    def __init__(self, signature: _Optional[str] = ...) -> None: ...
-
 class ListChannelsRequest(_message.Message):
     __slots__ = ("peer",)
     PEER_FIELD_NUMBER: _ClassVar[int]

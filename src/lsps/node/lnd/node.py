@@ -58,11 +58,6 @@ class LndNode:
             synced=reply.synced_to_chain,
         )
 
-    async def sign_message(self, message: str) -> str:
-        request = pb.SignMessageRequest(msg=message.encode())
-        reply = await self._connection.call(rpc.SIGN_MESSAGE, request)
-        return reply.signature
-
     async def tips(self) -> AsyncIterator[Resumed | BlockHeight]:
         try:
             async for tip in self._streams.endless("tips", self._told_tips):

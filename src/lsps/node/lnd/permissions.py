@@ -10,7 +10,6 @@ from lsps.node.lnd.rpc import Method
 
 _EVERY = (
     rpc.GET_INFO,
-    rpc.SIGN_MESSAGE,
     rpc.BLOCKS,
     rpc.LIST_PEERS,
     rpc.PEER_EVENTS,

@@ -39,7 +39,6 @@ class BidirectionalStream(Method[RequestT, ReplyT]):
 
 GET_INFO = Unary("/lnrpc.Lightning/GetInfo", pb.GetInfoRequest, pb.GetInfoResponse)
 GET_NODE_INFO = Unary("/lnrpc.Lightning/GetNodeInfo", pb.NodeInfoRequest, pb.NodeInfo)
-SIGN_MESSAGE = Unary("/lnrpc.Lightning/SignMessage", pb.SignMessageRequest, pb.SignMessageResponse)
 BLOCKS = ServerStream("/chainrpc.ChainNotifier/RegisterBlockEpochNtfn", pb.BlockEpoch, pb.BlockEpoch)
 
 LIST_PEERS = Unary("/lnrpc.Lightning/ListPeers", pb.ListPeersRequest, pb.ListPeersResponse)

@@ -12,7 +12,6 @@ from lsps.units import NodeId
 CALLS = frozenset(
     {
         "info",
-        "sign_message",
         "messages.send",
         "messages.connect",
         "messages.peer",

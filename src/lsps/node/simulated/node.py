@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from lsps.lightning import keys
 from lsps.node.contract import (
     Channel,
     ChannelGone,
@@ -66,11 +65,6 @@ class SimulatedNode:
                 features=node.features,
                 synced=True,
             ),
-        )
-
-    async def sign_message(self, message: str) -> str:
-        return await self._access.call(
-            "sign_message", lambda: keys.sign_message(message.encode(), self._access.node.key)
         )
 
     def tips(self) -> AsyncIterator[Resumed | BlockHeight]:
