@@ -1,11 +1,13 @@
-"""Two ends of a BOLT 8 connection, with the keys of its test vectors."""
+"""Two ends of a BOLT 8 connection, with the keys of its test vectors; and a peer that says anything."""
 
 from __future__ import annotations
 
-from lsps.lightning.bolt1 import Connection, Event
+from lsps.lightning.bolt1 import Authenticated, Closed, Connection, Event
 from lsps.lightning.bolt8 import Completed, Initiator, Responder
 from lsps.lightning.features import CLIENT_INIT, LSP_INIT
 from lsps.lightning.keys import SecretKey
+from lsps.lightning.messages import Init, PeerWarning, Ping
+from lsps.lightning.reactions import State
 from lsps.lightning.transport import Transport
 from lsps.units import Network
 
@@ -15,6 +17,8 @@ RESPONDER = SecretKey(b"\x21" * 32)
 RESPONDER_EPHEMERAL = SecretKey(b"\x22" * 32)
 LSPS = 37913
 REGTEST = frozenset({Network.REGTEST})
+GOOD_INIT = Init(LSP_INIT, REGTEST).encode()
+PING = Ping(1).encode()
 
 
 def initiator() -> Initiator:
@@ -56,3 +60,54 @@ def exchange(one: Connection, other: Connection) -> tuple[list[Event], list[Even
             return of_one, of_other
         of_other += other.receive(there)
         of_one += one.receive(back)
+
+
+class Peer:
+    """A peer that says anything: it did the handshake with a connection of ours, and reads what that sends."""
+
+    def __init__(self, networks: frozenset[Network] = REGTEST) -> None:
+        self.ours = lsp(networks)
+        handshake = initiator()
+        self.ours.receive(handshake.bytes_to_send())
+        self.transport: Transport = completed(handshake.receive(self.ours.bytes_to_send())).transport
+        assert self.ours.receive(handshake.bytes_to_send()) == [Authenticated(INITIATOR.node_id)]
+
+    def says(self, *messages: bytes) -> list[Event]:
+        return self.ours.receive(b"".join(map(self.transport.encrypt, messages)))
+
+    def hears(self) -> list[bytes]:
+        return list(self.transport.receive(self.ours.bytes_to_send()))
+
+
+def opened() -> Peer:
+    """A peer after both inits."""
+    peer = Peer()
+    assert peer.says(GOOD_INIT) == [Init(LSP_INIT, REGTEST)]
+    assert peer.hears() == [GOOD_INIT]
+    return peer
+
+
+def message(message_type: int, payload: bytes = b"") -> bytes:
+    return message_type.to_bytes(2, "big") + payload
+
+
+def warning_in(heard: list[bytes]) -> str:
+    """The text of the one warning, about no channel, that was heard."""
+    (only,) = heard
+    assert only[:2] == b"\0\1"
+    warning = PeerWarning.decode(only[2:])
+    assert warning.channel_id is None
+    return warning.text
+
+
+def refused(peer: Peer, events: list[Event], cause: type[Exception], text: str) -> None:
+    """The last event is Closed for this cause, it is told in a warning, and nothing comes after it."""
+    closed = events[-1]
+    assert isinstance(closed, Closed)
+    assert type(closed.cause) is cause
+    assert text in str(closed.cause)
+    assert warning_in(peer.hears()) == str(closed.cause)
+    assert peer.ours.state is State.CLOSED
+    assert peer.says(GOOD_INIT, PING) == []
+    assert peer.hears() == []
+    assert peer.ours.buffered == 0
