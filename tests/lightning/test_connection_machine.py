@@ -31,6 +31,7 @@ class Wires(RuleBasedStateMachine):
         self.intact = [True, True]
         self.hung_up = [False, False]
         self.count = 0
+        self.calm = 0
         self.flush(0)
 
     def flush(self, way: int) -> None:
@@ -53,17 +54,19 @@ class Wires(RuleBasedStateMachine):
             for way in (0, 1):
                 self.deliver(way, len(self.wires[way]))
 
-    @initialize(opened=st.booleans())
-    def open(self, opened: bool) -> None:
-        """Half of the runs begin with open connections, half with the first byte of the handshake."""
+    @initialize(opened=st.sampled_from([True, True, False]), calm=st.integers(0, 20))
+    def open(self, opened: bool, calm: int) -> None:
+        """Some runs begin with the first byte of the handshake; for `calm` messages nothing is done to the wires."""
+        self.calm = calm
         if opened:
             self.deliver_all()
             assert [end.state for end in self.ends] == [State.OPEN, State.OPEN]
 
-    @rule(way=ways, length=st.sampled_from([0, 1, 100, 5000, 65_531]))
-    def say(self, way: int, length: int) -> None:
-        self.count += 1
-        self.send(way, CustomMessage(LSPS, self.count.to_bytes(2, "big") + bytes(length)))
+    @rule(way=ways, lengths=st.lists(st.sampled_from([0, 1, 100, 5000, 65_531]), min_size=1, max_size=5))
+    def say(self, way: int, lengths: list[int]) -> None:
+        for length in lengths:
+            self.count += 1
+            self.send(way, CustomMessage(LSPS, self.count.to_bytes(2, "big") + bytes(length)))
 
     @rule(way=ways, num_pong_bytes=st.sampled_from([0, 10, 65_531, 65_532]))
     def ping(self, way: int, num_pong_bytes: int) -> None:
@@ -83,17 +86,24 @@ class Wires(RuleBasedStateMachine):
     def carry(self, way: int, length: int) -> None:
         self.deliver(way, length)
 
+    @property
+    def stormy(self) -> bool:
+        """Whether to tamper now: not before `calm` messages, nor when there is nothing more to spoil."""
+        return self.count >= self.calm and any(self.intact) and not any(self.hung_up)
+
     @precondition(lambda self: self.wires[0] or self.wires[1])
     @rule()
     def carry_everything(self) -> None:
         self.deliver_all()
 
+    @precondition(lambda self: self.stormy)
     @rule(way=ways, place=places, bit=st.integers(0, 7))
     def flip(self, way: int, place: int, bit: int) -> None:
         if wire := self.wires[way]:
             wire[place % len(wire)] ^= 1 << bit
             self.intact[way] = False
 
+    @precondition(lambda self: self.stormy)
     @rule(way=ways, place=places, length=st.sampled_from([1, 18, 34, 50, 10**6]))
     def lose(self, way: int, place: int, length: int) -> None:
         if wire := self.wires[way]:
@@ -101,12 +111,14 @@ class Wires(RuleBasedStateMachine):
             del wire[start : start + length]
             self.intact[way] = False
 
+    @precondition(lambda self: self.stormy)
     @rule(way=ways, place=places, data=st.binary(min_size=1, max_size=70))
     def add(self, way: int, place: int, data: bytes) -> None:
         start = place % (len(self.wires[way]) + 1)
         self.wires[way][start:start] = data
         self.intact[way] = False
 
+    @precondition(lambda self: self.stormy)
     @rule(way=ways, places=st.tuples(places, places, places))
     def reorder(self, way: int, places: tuple[int, int, int]) -> None:
         if wire := self.wires[way]:
@@ -114,12 +126,14 @@ class Wires(RuleBasedStateMachine):
             wire[first:third] = wire[second:third] + wire[first:second]
             self.intact[way] = False
 
+    @precondition(lambda self: self.stormy)
     @rule(way=ways, of=ways, length=st.integers(1, 200))
     def replay(self, way: int, of: int, length: int) -> None:
         """What was carried before, this way or the other, comes once more."""
         self.wires[way].extend(self.carried[of][-length:])
         self.intact[way] = False
 
+    @precondition(lambda self: self.stormy)
     @rule(way=ways)
     def hang_up(self, way: int) -> None:
         self.wires[way].clear()
@@ -155,4 +169,4 @@ class Wires(RuleBasedStateMachine):
 
 
 TestWires = Wires.TestCase
-TestWires.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestWires.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
