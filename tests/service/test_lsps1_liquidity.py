@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace as options_with
 
+from lsps.node.contract import LARGE_CHANNEL_FEATURES
 from lsps.testing import Policy
 from lsps.units import Sat
 from tests.service.conftest import MakeWorld
@@ -70,7 +71,9 @@ async def test_a_large_channel_needs_the_peers_feature(make_world: MakeWorld) ->
         OPTIONS, max_initial_lsp_balance_sat=Sat(50_000_000), max_channel_balance_sat=Sat(50_000_000)
     )
     large = {"lsp_balance_sat": "16777215", "client_balance_sat": "1"}
-    async with make_world(offer=offering(options=options), channels=False) as world:
+    offer, policy = offering(options=options), Policy(large_channels=True)
+    async with make_world(offer=offer, policy=policy, channels=False) as world:
+        world.net.world.nodes[world.peers[0].node.node_id].features -= LARGE_CHANNEL_FEATURES
         error = await refused(world.peers[0], **large)
         assert (error["code"], error["data"]["property"]) == (100, "max_channel_balance_sat")
         assert await world.peers[0].order_channel(**large | {"client_balance_sat": "0"})

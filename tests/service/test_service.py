@@ -41,6 +41,15 @@ async def test_a_node_that_lacks_what_is_offered_is_refused(world: LspWorld) -> 
         Service(node, world.store, OFFER, clock=world.clock)
 
 
+async def test_an_offer_beyond_the_node_stops_the_start(make_world: MakeWorld) -> None:
+    """A service of one's own is checked like `lsps serve`: what the node cannot deliver is not offered."""
+    async with make_world(channels=False) as world:
+        await world.kill()
+        world.offer = with_options(max_channel_balance_sat=Sat(20_000_000))
+        with pytest.raises(CannotDeliver, match="large"):
+            await world.start()
+
+
 async def test_a_stopped_service_answers_nothing_and_the_next_one_does(world: LspWorld, alice: Peer) -> None:
     """While no service runs nobody answers; requests of that time are lost, and clients ask again."""
     await world.kill()

@@ -116,7 +116,9 @@ class LspWorld:
         self.process = asyncio.create_task(self.service.run())
         await quiet()
         for _ in range(60):
-            if self.service.ready.is_set() or self.dead.is_set() or self.process.done():
+            if self.process.done() and not self.dead.is_set():
+                await self.process
+            if self.service.ready.is_set() or self.dead.is_set():
                 return
             await self.pass_time(1)
         raise AssertionError("the service does not get ready")
