@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace as options_with
 
 from lsps.lightning import bolt11
-from lsps.service.offer import ChannelOffer, Offer, Token
+from lsps.service.offer import ChannelOffer, Offer
 from lsps.units import Msat, Sat
 from tests.service.conftest import MakeWorld
-from tests.service.peers import CHANNEL_ORDER, Peer, payment_hash, until
+from tests.service.peers import CHANNEL_ORDER, Peer, until
 from tests.service.world import OFFER, OPTIONS, LspWorld
 
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -224,29 +224,3 @@ async def test_get_order_asks_no_node(world: LspWorld, alice: Peer) -> None:
     for call in ("invoices.lookup", "channels.list", "info"):
         world.faults.hang_next(world.lsp.node_id, call, times=5)
     assert (await alice.order(order))["order_id"] == order["order_id"]
-
-
-# --- free orders ----------------------------------------------------------------------------------------------------
-
-FREE = Token("FREE", discount_percent=100, uses=1)
-
-
-async def test_a_free_channel_is_created_then_opened(make_world: MakeWorld) -> None:
-    """order_total_sat 0: payment is {}, the order CREATED, and the channel opened as if it were paid."""
-    async with make_world(offer=replace(OFFER, tokens=(FREE,))) as world:
-        (alice,) = world.peers
-        order = await alice.order_channel(token="FREE", client_balance_sat="0")
-        assert (order["order_state"], order["payment"], order["channel"]) == ("CREATED", {}, None)
-        await until(lambda: "open_channel.committed" in world.passed)
-        told = await alice.order(order)
-        assert (told["order_state"], told["payment"]) == ("COMPLETED", {})
-        assert len(await world.lsp_channels()) == 1
-
-
-async def test_a_free_fee_with_a_client_balance_is_paid(make_world: MakeWorld) -> None:
-    """bLIP-51 §3.1: fee 0 with a client balance is an ordinary order over that balance."""
-    async with make_world(offer=replace(OFFER, tokens=(FREE,))) as world:
-        order = await world.peers[0].order_channel(token="FREE")
-        payment = order["payment"]["bolt11"]
-        assert (payment["fee_total_sat"], payment["order_total_sat"]) == ("0", "20000")
-        assert payment_hash(order)
