@@ -22,10 +22,11 @@ CALL_SECONDS = 30.0
 _OPTIONS = (
     # A big node's channel list is many MB; lnd's own lncli allows 200 MB.
     ("grpc.max_receive_message_length", 200 * 2**20),
-    # A dead machine or a cut cable is noticed in half a minute, idle or not. lnd allows a ping every 5 s.
+    # A dead machine or a cut cable is noticed in half a minute, by every stream. lnd allows a ping every 5 s while a
+    # call or a stream runs; without one it takes pings for abuse and ends the connection (too_many_pings).
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.http2.max_pings_without_data", 0),
     # After lnd's restart, be back soon: our streams have their own backoff on top.
     ("grpc.initial_reconnect_backoff_ms", 250),
