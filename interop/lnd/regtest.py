@@ -10,6 +10,8 @@ mine, start the lnds.
 """
 
 import asyncio
+import contextlib
+import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,6 +28,7 @@ from interop.lnd.process import Process, ProcessError
 FIRST_BLOCKS = 560
 ANNOUNCED = 6  # confirmations before a channel is announced (BOLT 7)
 FINAL = 6  # confirmations after which lnd takes any closing as final
+PORTS = range(15_000, 32_000)  # below what Linux, macOS and the BSDs use for outgoing connections
 
 
 class Regtest:
@@ -34,7 +37,8 @@ class Regtest:
     def __init__(self, directory: Path, specs: Iterable[NodeSpec], programs: Path | None = None) -> None:
         self.directory = directory
         self._programs = programs or binaries()
-        listen, rpc = _free_ports(2)
+        self._ports: set[int] = set()
+        listen, rpc = self._free_port(), self._free_port()
         self.btcd = Btcd(self._programs, directory / "btcd", listen, rpc)
         self.nodes: dict[str, Node] = {}
         for spec in specs:
@@ -44,10 +48,24 @@ class Regtest:
         return self.nodes[name]
 
     def _create(self, spec: NodeSpec) -> Node:
-        listen, rpc = _free_ports(2)
+        listen, rpc = self._free_port(), self._free_port()
         node = Node(self._programs, spec, self.directory / spec.name, self.btcd, listen, rpc)
         self.nodes[spec.name] = node
         return node
+
+    def _free_port(self) -> int:
+        """A port of 127.0.0.1 that nobody listens on now, and that was not given before.
+
+        Not one that the system would draw: it gives those to outgoing connections too, of which the nodes make many,
+        and one of them could take the port before its node listens on it, or while that is restarted.
+        """
+        while True:
+            port = secrets.choice(PORTS)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                if port not in self._ports:
+                    self._ports.add(port)
+                    return port
 
     async def __aenter__(self) -> Self:
         try:
@@ -104,6 +122,12 @@ class Regtest:
             await self.fund(node, funds)
         await node.wait_synced()
         return node
+
+    async def remove(self, node: Node) -> None:
+        """Ends a node for good: the network goes on without it."""
+        await node.stop()
+        node.process.end_now()
+        del self.nodes[node.name]
 
     async def fund(self, node: Node, sat: int) -> None:
         """Sends `sat` to the node from the first node's wallet, confirmed once."""
@@ -222,15 +246,3 @@ async def eventually(what: str, holds: Callable[[], Awaitable[bool]], timeout: f
         if time.monotonic() > deadline:
             raise ProcessError(f"not within {timeout:.0f} s: {what}")
         await asyncio.sleep(0.1)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now; all held at once, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from interop.lnd.macaroons import bake
-from interop.lnd.node import LncliError, Node
+from interop.lnd.node import LncliError, Node, NodeSpec
 from interop.lnd.process import Process, ProcessError
 from interop.lnd.regtest import Regtest, eventually
 
@@ -97,6 +97,16 @@ async def test_the_lsp_shows_the_lsps_feature(net: Regtest, lsp: Node, alice: No
     assert LSPS_FEATURE in features
     assert LSPS_FEATURE in (await lsp.lncli("getinfo"))["features"]
     assert LSPS_FEATURE not in (await alice.lncli("getinfo"))["features"]
+
+
+async def test_a_node_comes_and_goes(net: Regtest) -> None:
+    """A node that is added is funded as asked and synced; removed, it runs no more and the network goes on."""
+    guest = await net.add(NodeSpec("guest"), funds=200_000)
+    assert await guest.confirmed_balance() == 200_000
+    await net.remove(guest)
+    assert not guest.process.running
+    assert "guest" not in net.nodes
+    await net.mine(1)
 
 
 async def test_a_baked_macaroon_may_do_only_what_it_lists(lsp: Node) -> None:
