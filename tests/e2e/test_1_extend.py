@@ -10,6 +10,7 @@ from interop.lnd.node import Node
 from interop.lnd.regtest import Regtest
 from tests.e2e import truth
 from tests.e2e.shop import Customer, Shop
+from tests.e2e.wire import until_told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,8 +42,8 @@ async def test_a_bought_lease_is_extended_twice(
 
     bought = await alice_buys.buy(shop, BOUGHT, BLOCKS)
     assert bought.code == 0, bought
-    order = bought.json["order"]
-    assert (order["order_state"], order["payment"]["bolt11"]["state"]) == ("COMPLETED", "PAID")
+    order = await until_told(alice, lsp, "lsps1", bought.json["order"]["order_id"], "PAID")
+    assert (bought.json["order"]["order_state"], order["order_state"]) == ("COMPLETED", "COMPLETED")
     point = order["channel"]["funding_outpoint"]
     confirmed = await net.btcd.height() + 1
     await net.mine(1)
@@ -63,8 +64,8 @@ async def test_a_bought_lease_is_extended_twice(
     for blocks in (144, 288):
         extended = await alice_buys.extend(shop, scid, blocks)
         assert extended.code == 0, extended
-        order = extended.json["order"]
-        assert (order["order_state"], order["payment"]["bolt11"]["state"]) == ("COMPLETED", "PAID")
+        order = await until_told(alice, lsp, "lsps7", extended.json["order"]["order_id"], "PAID")
+        assert (extended.json["order"]["order_state"], order["order_state"]) == ("COMPLETED", "COMPLETED")
         assert (order["channel"]["expiration_block"], order["new_channel_expiry_block"]) == (expires, expires + blocks)
         expires += blocks
         totals.append(int(order["payment"]["bolt11"]["order_total_sat"]))

@@ -10,6 +10,7 @@ from interop.lnd.node import Node
 from interop.lnd.regtest import Regtest, eventually
 from tests.e2e import truth
 from tests.e2e.shop import Customer, Shop
+from tests.e2e.wire import until_told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,9 +24,9 @@ async def buy(customer: Customer, shop: Shop, *wishes: str | int) -> dict[str, A
     before = await truth.settled(shop.node)
     ran = await customer.buy(shop, LSP_BALANCE, BLOCKS, "--client-balance", CLIENT_BALANCE, *wishes)
     assert ran.code == 0, ran
-    order: dict[str, Any] = ran.json["order"]
+    order = await until_told(customer.node, shop.node, "lsps1", ran.json["order"]["order_id"], "PAID")
     option = order["payment"]["bolt11"]
-    assert (order["order_state"], option["state"]) == ("COMPLETED", "PAID")
+    assert (ran.json["order"]["order_state"], order["order_state"]) == ("COMPLETED", "COMPLETED")
     total = int(option["order_total_sat"])
     assert total == int(option["fee_total_sat"]) + CLIENT_BALANCE  # bLIP-51 §3
     after = await truth.settled(shop.node)

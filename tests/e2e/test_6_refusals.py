@@ -12,7 +12,7 @@ from interop.lnd.regtest import Regtest, eventually
 from tests.e2e import truth
 from tests.e2e.once import Ledger
 from tests.e2e.shop import TABLES, Customer, Ran, Shop
-from tests.e2e.wire import Wire, wire
+from tests.e2e.wire import Wire, until_told, wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -176,8 +176,8 @@ async def test_what_a_wallet_adds(shop: Shop, alice: Node, lsp: Node, scid: str,
         assert channel["order_state"] == "CREATED"
         payment = await net.pay(alice, order["payment"]["bolt11"]["invoice"])
         assert payment["status"] == "SUCCEEDED"
-        told = (await line.call(lsp, "lsps7.get_order", order_id=order["order_id"]))["result"]
-        assert (told["order_state"], told["payment"]["bolt11"]["state"]) == ("COMPLETED", "PAID")
+        told = await until_told(alice, lsp, "lsps7", order["order_id"], "PAID")
+        assert told["order_state"] == "COMPLETED"
         error = await refused(line, lsp, -32602, "lsps7.create_order", **wish, surprise=1)
         assert error["data"]["unrecognized"] == ["surprise"]
     assert [each["state"] for each in (await ledger.invoiced()).values()] == ["SETTLED", "OPEN"]

@@ -102,3 +102,19 @@ async def wire(node: Node) -> AsyncIterator[Wire]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await lnd.close()
+
+
+async def until_told(buyer: Node, lsp: Node, service: str, order_id: str, payment_state: str) -> dict[str, Any]:
+    """The order as get_order of `service` ("lsps1", "lsps7") tells it to the buyer, once its payment has this state.
+
+    What completes an order is told before its invoice is settled: COMPLETED and HOLD, and PAID a moment later.
+    """
+    told: dict[str, Any] = {}
+    async with wire(buyer) as line:
+
+        async def reached() -> bool:
+            told.update((await line.call(lsp, f"{service}.get_order", order_id=order_id))["result"])
+            return bool(told["payment"]["bolt11"]["state"] == payment_state)
+
+        await eventually(f"order {order_id} is told as {payment_state}", reached)
+    return told
