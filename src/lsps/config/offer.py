@@ -182,6 +182,7 @@ def _limits(table: LimitsTable) -> Limits:
         requests_in_all=table.requests_in_all,
         unpaid_orders_in_all=table.unpaid_orders_in_all,
         refusals_per_peer=table.refusals_per_peer,
+        effects_at_once=table.effects_at_once,
         reply_bytes=table.reply_bytes,
         node_seconds=table.node_seconds,
         price_seconds=table.price_seconds,

@@ -86,6 +86,7 @@ class LimitsTable(Table, frozen=True, kw_only=True):
     requests_in_all: Count = 1_000
     unpaid_orders_in_all: Count = 10_000
     refusals_per_peer: Count = 100
+    effects_at_once: Count = 200
     reply_bytes: Annotated[int, Meta(ge=1_000, le=65_533)] = 60_000
     node_seconds: Seconds = 4.0
     price_seconds: Seconds = 1.0

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from lsps import logs
-from lsps.clock import Clock
+from lsps.clock import Clock, timeout
 from lsps.failpoints import Failpoint
-from lsps.node.contract import Invoices, InvoiceState, InvoiceStatus
+from lsps.node.contract import Invoices, InvoiceState, InvoiceStatus, NodeError
 from lsps.orders import leases, pending
 from lsps.orders.events import (
     ChannelConfirmed,
@@ -40,6 +40,7 @@ from lsps.units import BlockHeight, ChannelId, NodeId, OrderId
 _log = logging.getLogger("lsps.service")
 
 PAGE = 100
+LOOKUP_SECONDS = 5.0
 
 
 class Engine:
@@ -174,12 +175,31 @@ class Engine:
     # --- the node's streams ---------------------------------------------------------------------------------------
 
     async def watch_all(self) -> None:
-        """At start: watch every invoice that can still change; the node tells their present state."""
+        """At start: watch every invoice that can still change; the node tells their present state.
+
+        An order that expired while no service ran may have been paid in time: the node is asked before it expires.
+        """
         after: OrderId | None = None
         while page := await self._store.watched_orders(after, PAGE):
             for order in page:
                 self._follow(order)
+                due_at = pending.due_at(order)
+                if due_at is not None and due_at <= self._clock.now():
+                    await self._ask(order)
             after = page[-1].id
+
+    async def _ask(self, order: Order) -> None:
+        payment_hash = pending.watched_hash(order)
+        if payment_hash is None:
+            return
+        try:
+            async with timeout(self._clock, LOOKUP_SECONDS):
+                status = await self._invoices.lookup(payment_hash)
+        except (NodeError, TimeoutError) as error:
+            logs.event(_log, logging.WARNING, "lookup_failed", order_id=order.id, reason=str(error))
+            return
+        if status is not None:
+            await self.on_invoice(status)
 
     async def on_invoice(self, status: InvoiceStatus) -> None:
         """Raises StoreUnavailable."""

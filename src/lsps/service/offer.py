@@ -80,6 +80,8 @@ class Limits:
     """Half of them are kept for peers that have a channel."""
     refusals_per_peer: int = 100
     """Answers "too busy" waiting to be sent; beyond that a flood is ignored."""
+    effects_at_once: int = 200
+    """Calls to the node for orders under way: settling, cancelling, opening."""
     reply_bytes: int = 60_000
     node_seconds: float = 4.0
     """How long create_order may take at the node before it answers "try again"."""

@@ -21,6 +21,7 @@ from lsps.orders.transitions import IllegalTransition
 from lsps.protocol.errors import ClientRejected
 from lsps.service.effects import Effects
 from lsps.service.engine import PAGE, Engine
+from lsps.service.offer import Limits
 from lsps.service.putoff import PutOff, backoff
 from lsps.service.stored import STORE_RETRY_SECONDS
 from lsps.store.orders import DueEffect, OrderStore, StoreError
@@ -41,14 +42,15 @@ class Schedule:
         clock: Clock,
         effects: Effects,
         *,
-        prune_after: timedelta,
+        limits: Limits,
         failpoint: Failpoint,
     ) -> None:
         self._engine = engine
         self._store = store
         self._clock = clock
         self._effects = effects
-        self._prune_after = prune_after
+        self._prune_after = limits.prune_after
+        self._most_running = limits.effects_at_once
         self._failpoint = failpoint
         self._running: dict[tuple[OrderId, EffectName], asyncio.Task[None]] = {}
 
@@ -73,14 +75,11 @@ class Schedule:
         now = self._clock.now()
         for order_id in await self._store.due_orders(now, PAGE):
             await self._engine.try_apply(order_id, TimePassed())
-        started = 0
-        for effect in await self._store.due_effects(now, PAGE + len(self._running)):
+        for effect in await self._store.due_effects(now, self._most_running):
             key = (effect.order_id, effect.name)
-            if key not in self._running:
+            if key not in self._running and len(self._running) < self._most_running:
                 self._running[key] = asyncio.create_task(self._run_effect(effect), name=f"{effect.name} {key[0]}")
-                started += 1
-        if started >= PAGE:
-            return 0.0
+        # Each that ends sets `changed`, and makes room for those that are due already.
         next_due = await self._store.next_due(now)
         return None if next_due is None else (next_due - now).total_seconds()
 

@@ -201,7 +201,7 @@ class Service:
             self._store,
             self._clock,
             effects,
-            prune_after=offer.limits.prune_after,
+            limits=offer.limits,
             failpoint=self._failpoint,
         )
         return dispatcher, schedule
