@@ -132,10 +132,10 @@ def test_changed_at_every_byte(act: int) -> None:
             side = waiting_for(act)
             changed = whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :]
             with pytest.raises(HandshakeFailed) as caught:
-                side.receive(changed)
+                side.receive(changed + b"more")
             assert caught.value.act == act
             assert side.state is State.FAILED
-            assert not side.bytes_to_send()
+            assert (side.bytes_to_send(), side.buffered) == (b"", 0)
             with pytest.raises(HandshakeFailed, match=caught.value.reason):
                 side.receive(whole)
             reasons.setdefault(place, set()).add(caught.value.reason)

@@ -25,7 +25,7 @@ class Wires(RuleBasedStateMachine):
         super().__init__()
         self.ends: tuple[Connection, Connection] = (client(), lsp())
         self.wires = (bytearray(), bytearray())
-        self.carried = (bytearray(), bytearray())
+        self.bursts: tuple[list[bytes], list[bytes]] = ([], [])
         self.said: tuple[list[Event], list[Event]] = ([], [])
         self.told: tuple[list[Event], list[Event]] = ([], [])
         self.intact = [True, True]
@@ -39,12 +39,13 @@ class Wires(RuleBasedStateMachine):
         unsent = self.ends[way].bytes_to_send()
         assert len(unsent) <= MAX_UNSENT_BYTES + A_FRAME
         self.wires[way].extend(unsent)
+        if unsent:
+            self.bursts[way].append(unsent)
 
     def deliver(self, way: int, length: int) -> None:
         wire, end = self.wires[way], self.ends[1 - way]
         chunk = bytes(wire[:length])
         del wire[:length]
-        self.carried[way].extend(chunk[-200:])
         self.told[way].extend(end.receive(chunk))
         assert end.buffered <= A_FRAME
         self.flush(1 - way)
@@ -127,10 +128,24 @@ class Wires(RuleBasedStateMachine):
             self.intact[way] = False
 
     @precondition(lambda self: self.stormy)
-    @rule(way=ways, of=ways, length=st.integers(1, 200))
-    def replay(self, way: int, of: int, length: int) -> None:
-        """What was carried before, this way or the other, comes once more."""
-        self.wires[way].extend(self.carried[of][-length:])
+    @rule(way=ways, of=ways, place=places)
+    def replay(self, way: int, of: int, place: int) -> None:
+        """What was once sent, this way or the other, comes again, whole."""
+        if bursts := self.bursts[of]:
+            self.wires[way].extend(bursts[place % len(bursts)])
+            self.intact[way] = False
+
+    @precondition(lambda self: self.stormy)
+    @rule(way=ways, order=st.sampled_from([(1,), (1, 0), (0, 0, 1)]))
+    def disorder(self, way: int, order: tuple[int, ...]) -> None:
+        """Of two whole frames one is lost, or they change places, or one comes twice."""
+        before = bytes(self.wires[way])
+        frames = []
+        for _ in range(2):
+            self.wires[way].clear()
+            self.say(way, [1])
+            frames.append(bytes(self.wires[way]))
+        self.wires[way][:] = before + b"".join(frames[index] for index in order)
         self.intact[way] = False
 
     @precondition(lambda self: self.stormy)
