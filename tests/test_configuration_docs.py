@@ -21,6 +21,7 @@ TABLES: dict[str, type[tables.Table]] = {
     "lease": tables.LeaseTable,
     "payment": tables.PaymentTable,
     "limits": tables.LimitsTable,
+    "listen": tables.ListenTable,
     "compat": tables.CompatTable,
 }
 

@@ -17,7 +17,7 @@ PROTOCOL = LIGHTNING | {"protocol"}
 ORDERS = PROTOCOL | {"orders"}
 CONTRACTS = ORDERS | {"node", "store"}
 CONFIG = CONTRACTS | {"client", "service", "config"}
-ADAPTERS = {"node.lnd", "node.simulated", "store.sqlite"}
+ADAPTERS = {"node.lnd", "node.bolt8", "node.simulated", "store.sqlite"}
 COMPOSE = CONFIG | ADAPTERS | {"compose"}
 
 MAY_IMPORT = {
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "client": CONTRACTS | {"client"},
     "service": CONTRACTS | {"service"},
     "node.lnd": PROTOCOL | {"node", "node.lnd"},
+    "node.bolt8": PROTOCOL | {"node", "node.bolt8"},
     "node.simulated": PROTOCOL | {"node", "node.simulated"},
     "store.sqlite": ORDERS | {"store", "store.sqlite"},
     "config": CONFIG,

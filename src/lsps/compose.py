@@ -1,6 +1,7 @@
 """The one place that maps URLs to adapters, and wires a client or a service on them.
 
 lnd://…       lsps.node.lnd          (pip install 'lsps[lnd]')
+bolt8://…     lsps.node.bolt8        no node: an identity key and our own connections, for messages alone
 sqlite://…    lsps.store.sqlite      sqlite:///absolute/path, or sqlite://path relative to the file that names it
 """
 
@@ -11,8 +12,8 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,6 +24,7 @@ from lsps.client.patience import Patience
 from lsps.clock import Clock, SystemClock
 from lsps.config.errors import ConfigError
 from lsps.config.file import Config, state_home
+from lsps.config.tables import ListenTable
 from lsps.errors import LspsError
 from lsps.node.contract import Node, NodeInfo
 from lsps.orders.events import Rules
@@ -34,6 +36,8 @@ from lsps.store.orders import OrderStore
 from lsps.units import NodeId
 
 NODE_VARIABLE = "LSPS_NODE"
+NODELESS = "bolt8://"
+"""A throwaway identity: enough to ask an LSP what it offers."""
 
 
 class InvalidUrl(LspsError, ValueError):
@@ -64,7 +68,10 @@ class Adapter:
         return found
 
 
-NODES: Mapping[str, Adapter] = {"lnd": Adapter("lsps.node.lnd.node", extra="lnd")}
+NODES: Mapping[str, Adapter] = {
+    "lnd": Adapter("lsps.node.lnd.node", extra="lnd"),
+    "bolt8": Adapter("lsps.node.bolt8.node"),
+}
 STORES: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.opening")}
 JOURNALS: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.journal")}
 
@@ -178,6 +185,8 @@ async def open_service(
     """The service of a configuration, checked against its node. `node`, its relative paths seen from `base`, overrides
     LSPS_NODE, and that the file's. A Node object is taken as it is, and left open.
 
+    With [listen], customers are served over a listener of our own, and by the node in all but messages.
+
     Raises ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, NodeError, StoreInUse, StoreUnavailable.
     """
     clock = clock or SystemClock()
@@ -194,9 +203,20 @@ async def open_service(
         url = config.store or default_store(environment)
         store = open_store(url, config.directory, info.node_id, rules_of(config.offer))
         stack.push_async_callback(store.close)
+        if config.listen is not None:
+            node = await stack.enter_async_context(_listening(node, config.listen, config.directory, clock))
         failpoint = failpoints.from_environment(environment)
         service = Service(node, store, config.offer, price=price, clock=clock, failpoint=failpoint)
         yield WiredService(service, info, named, url)
+
+
+def _listening(node: Node, table: ListenTable, base: Path, clock: Clock) -> AbstractAsyncContextManager[Node]:
+    from lsps.node.bolt8.limits import Limits
+    from lsps.node.bolt8.listener import serving
+
+    limits = Limits(**{field.name: getattr(table, field.name) for field in fields(Limits)})
+    key = base / Path(table.key).expanduser()
+    return serving(node, address=table.address, key=key, limits=limits, clock=clock, random=Random())  # noqa: S311
 
 
 def node_url(config: Config | None, environment: Mapping[str, str]) -> tuple[str, Path]:

@@ -16,6 +16,8 @@ _DESCRIPTION = """What an LSP offers: the specifications it speaks, and what cha
 
   lsps info --lsp 02…@lsp.example:9735
   lsps info --lsp 02… --json | jq .lsps1.max_channel_expiry_blocks
+
+No node is needed: where none is named, an identity is made for this question and thrown away. It needs the address.
 """
 
 
@@ -30,7 +32,7 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
     from lsps.cli.output import note, print_json, print_pairs
     from lsps.protocol.lsps1_rules import check_options
 
-    async with shell.client(args) as client:
+    async with shell.client(args, nodeless=True) as client:
         lsp = client.lsp(args.lsp)
         protocols = await lsp.lsps0.list_protocols()
         options = await lsp.lsps1.get_info() if 1 in protocols else None

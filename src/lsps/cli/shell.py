@@ -61,14 +61,21 @@ class Shell:
         return None if file is None else load_config(file)
 
     @asynccontextmanager
-    async def client(self, args: Namespace) -> AsyncIterator[Client]:
-        """A client on the node of --node, LSPS_NODE or lsps.toml. Raises as compose.connect does, and ConfigError."""
-        from lsps.compose import NODE_VARIABLE, connect, node_url
+    async def client(self, args: Namespace, *, nodeless: bool = False) -> AsyncIterator[Client]:
+        """A client on the node of --node, LSPS_NODE or lsps.toml. Raises as compose.connect does, and ConfigError.
+
+        `nodeless`: without any, a throwaway identity will do.
+        """
+        from lsps.compose import NODE_VARIABLE, NODELESS, connect, node_url
 
         node: str | Node | None = self.node or args.node
         base = self.directory
         if node is None:
-            named = NODE_VARIABLE in self.environment
-            node, base = node_url(None if named else self.config(None), self.environment)
+            config = None if self.environment.get(NODE_VARIABLE) else self.config(None)
+            if nodeless and not self.environment.get(NODE_VARIABLE) and (config is None or config.node is None):
+                node = NODELESS
+                self.stderr.write("No node is named: asking with an identity that is thrown away afterwards.\n")
+            else:
+                node, base = node_url(config, self.environment)
         async with connect(node, base=base, patience=self.patience, environment=self.environment) as client:
             yield client

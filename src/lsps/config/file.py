@@ -16,7 +16,7 @@ import msgspec
 
 from lsps.config.errors import ConfigError
 from lsps.config.offer import offer_of, price_of
-from lsps.config.tables import File
+from lsps.config.tables import File, ListenTable
 from lsps.service.offer import Offer
 from lsps.service.pricing import PriceTable
 
@@ -33,6 +33,8 @@ class Config:
     offer: Offer
     price: PriceTable | str
     """The price table, or the operator's own function as MODULE:NAME."""
+    listen: ListenTable | None = None
+    """Serve over a listener of our own; its key file is seen from `directory`. None: over the node's connections."""
 
     @property
     def directory(self) -> Path:
@@ -96,6 +98,7 @@ def _parsed(raw: Mapping[str, object], path: Path) -> Config:
         store=file.store,
         offer=offer_of(file),
         price=price_of(file.price),
+        listen=file.listen,
     )
 
 

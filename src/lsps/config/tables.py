@@ -93,6 +93,19 @@ class LimitsTable(Table, frozen=True, kw_only=True):
     prune_after_days: Count = 30
 
 
+class ListenTable(Table, frozen=True, kw_only=True):
+    """Our own listener for customers; its limits are node.bolt8.limits' own."""
+
+    address: Text
+    key: Text
+    connections: Count = 1_000
+    connections_per_source: Count = 20
+    half_open: Count = 100
+    handshake_seconds: Seconds = 10.0
+    idle_seconds: Annotated[float, Meta(ge=15, le=3_600)] = 60.0
+    buffered_bytes: Annotated[int, Meta(ge=2**17, le=2**30)] = 2**20
+
+
 class CompatTable(Table, frozen=True, kw_only=True):
     default: str = "spec"
     peers: dict[str, str] = field(default_factory=dict)
@@ -110,4 +123,5 @@ class File(Table, frozen=True, kw_only=True):
     lease: tuple[LeaseTable, ...] = ()
     payment: PaymentTable = PaymentTable()
     limits: LimitsTable = LimitsTable()
+    listen: ListenTable | None = None
     compat: CompatTable = CompatTable()

@@ -384,5 +384,8 @@ class Node(Protocol):
 def require(capability: T | None, name: str) -> T:
     """The capability, or NotSupported that names what is missing."""
     if capability is None:
-        raise NotSupported(f"this node adapter cannot do {name}: use a node that holds channels, such as lnd://…")
+        raise NotSupported(
+            f"{name}: not without a node. An LSP knows its customer by the identity of the node that pays and holds the"
+            " channels; name that node, such as lnd://…"
+        )
     return capability

@@ -1,0 +1,52 @@
+"""The key that says who we are: kept in a file that only its owner reads, or thrown away after use."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from lsps.lightning.keys import InvalidKey, SecretKey
+from lsps.node.contract import NodeError
+
+
+class BadKeyFile(NodeError, ValueError):
+    """The file cannot be read, holds no key, or others may read it; the text says what to do."""
+
+
+def new_key(secret: Callable[[int], bytes]) -> SecretKey:
+    """`secret`: so many bytes of a cryptographically secure source."""
+    return SecretKey(secret(32))
+
+
+def kept_key(path: Path, secret: Callable[[int], bytes]) -> SecretKey:
+    """The key in the file: 64 hex digits. Made, readable by its owner alone, if there is none. Raises BadKeyFile."""
+    try:
+        if not path.exists():
+            _keep(path, new_key(secret))
+        if path.stat().st_mode & 0o077:
+            raise BadKeyFile(f"others can read the key in {path}: chmod 600 it, and consider it known to them")
+        return SecretKey(bytes.fromhex(path.read_text("ascii").strip()))
+    except OSError as error:
+        raise BadKeyFile(f"{path}: {error.strerror}") from error
+    except (InvalidKey, UnicodeDecodeError, ValueError) as error:
+        if isinstance(error, BadKeyFile):
+            raise
+        raise BadKeyFile(f"{path} holds no key, which is 64 hex digits: name another file, or remove it") from None
+
+
+def _keep(path: Path, key: SecretKey) -> None:
+    """Whole or not at all, and never over a file that came to be meanwhile."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key.to_bytes().hex() + "\n")
+            file.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()

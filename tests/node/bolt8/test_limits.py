@@ -1,0 +1,264 @@
+"""What strangers on the network may take of us, and that none of it holds up anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from lsps.lightning.bolt1 import Closed
+from lsps.lightning.messages import CustomMessage, Init, Ping, Pong
+from lsps.node.bolt8.limits import Limits
+from lsps.node.bolt8.link import Link
+from lsps.node.bolt8.messages import MESSAGE_TYPE
+from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline
+from lsps.testing import ManualClock
+from tests.node.bolt8.environment import Host, RawPeer, host, new_key
+from tests.node.contract.environment import eventually, listening
+
+SMALL = Limits(connections=3, connections_per_source=3, half_open=3, buffered_bytes=2**17)
+
+
+async def silent(to: Host, host: str = "127.0.0.1") -> RawPeer:
+    """Connected by TCP, and nothing more."""
+    return await RawPeer.connect(to, host=host)
+
+
+async def serves(to: Host, **options: str) -> None:
+    """Another peer gets through: handshake, init, and a message is heard."""
+    key = new_key()
+    async with listening(to.messages.received()) as heard:
+        peer = await RawPeer.connect(to, key, **options)
+        await peer.until(Init)
+        peer.connection.send(CustomMessage(MESSAGE_TYPE, b"served"))
+        await peer.flush()
+        await heard.until(lambda items: Message(key.node_id, b"served") in items)
+        await peer.close()
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [replace(SMALL, connections_per_source=100), replace(SMALL, connections=100)],
+    ids=["in all", "of one source"],
+)
+async def test_connections_beyond_the_limit_are_closed(limits: Limits) -> None:
+    """With as many connections as are allowed the next is closed at once, and once one has gone there is room again."""
+    async with host(limits=limits) as lsp:
+        peers = [await silent(lsp) for _ in range(3)]
+        for peer in peers:
+            await peer.until(Init)
+        refused = await silent(lsp)
+        assert await refused.until_closed() == b""
+        await peers[0].close()
+
+        async def room() -> bool:
+            try:
+                await serves_once(lsp)
+            except (AssertionError, ConnectionError):
+                return False
+            return True
+
+        await eventually("there is room again", room)
+        for peer in (*peers, refused):
+            await peer.close()
+
+
+async def serves_once(to: Host) -> None:
+    peer = await silent(to)
+    try:
+        await peer.until(Init)
+    finally:
+        await peer.close()
+
+
+async def test_sources_are_counted_each() -> None:
+    """One source at its limit takes nothing from another, an IPv6 one here."""
+    async with (
+        host(limits=replace(SMALL, connections_per_source=1), address="127.0.0.1:0") as lsp,
+        host(limits=replace(SMALL, connections_per_source=1), address="[::1]:0") as six,
+    ):
+        one = await silent(lsp)
+        await one.until(Init)
+        another = await RawPeer.connect(lsp, host="127.0.0.1")
+        assert await another.until_closed() == b""
+        await serves(six, host="::1")
+        for peer in (one, another):
+            await peer.close()
+
+
+async def test_the_oldest_half_open_connection_makes_room() -> None:
+    """Peers that say nothing cannot keep others out: the oldest half-open connection is closed for a new one."""
+    limits = replace(SMALL, connections=100, connections_per_source=100, half_open=2)
+    async with host(limits=limits) as lsp:
+        quiet = [await silent(lsp) for _ in range(2)]
+        await serves(lsp)
+        assert await quiet[0].until_closed() == b""
+        await quiet[1].until(Init)
+        for peer in quiet:
+            await peer.close()
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [0, 1, 49], ids=["nothing", "one byte of act one", "act one but a byte"])
+async def test_a_handshake_takes_only_so_long(sent: int) -> None:
+    """A peer that does not get on with the handshake is closed after handshake_seconds, whatever of it there is."""
+    clock = ManualClock()
+    async with host(clock=clock) as lsp:
+        peer = await silent(lsp)
+        peer.writer.write(peer.connection.bytes_to_send()[:sent])
+        await peer.writer.drain()
+        await accepted(lsp, 1)
+        await clock.advance(Limits().handshake_seconds)
+        assert await peer.until_closed() == b""
+        await peer.close()
+
+
+async def test_init_belongs_to_the_handshakes_time() -> None:
+    """A peer that proves its key and then never sends init is closed like any other half-open one."""
+    clock = ManualClock()
+    async with host(clock=clock) as lsp:
+        peer = await silent(lsp)
+        await peer.flush()
+        peer.connection.receive(await peer.reader.readexactly(50))
+        peer.writer.write(peer.connection.bytes_to_send()[:66])  # act three, without the init that follows
+        await peer.reader.readexactly(18)  # the LSP's init begins
+        await clock.advance(Limits().handshake_seconds)
+        await peer.until_closed()
+        assert await lsp.messages.peer(new_key().node_id) is None
+        await peer.close()
+
+
+async def test_a_peer_that_falls_silent_is_dropped() -> None:
+    """A peer that does not even answer pings for idle_seconds is disconnected, and that is told."""
+    clock = ManualClock()
+    key = new_key()
+    async with host(clock=clock) as lsp, listening(lsp.messages.peer_events()) as events:
+        peer = await RawPeer.connect(lsp, key)
+        await peer.until(Init)
+        await events.until(lambda heard: PeerOnline(key.node_id) in heard)
+        await clock.advance(Limits().idle_seconds - 2)
+        assert PeerOffline(key.node_id) not in events.heard
+        await clock.advance(4)
+        await events.until(lambda heard: PeerOffline(key.node_id) in heard)
+        await peer.close()
+
+
+async def test_a_peer_that_answers_pings_stays() -> None:
+    """We ping at least every 10 seconds (LDK's patience), and who answers stays connected however quiet it is."""
+    clock = ManualClock()
+    key = new_key()
+    async with host(clock=clock) as lsp:
+        peer = await RawPeer.connect(lsp, key)
+        await peer.until(Init)
+        await opened(lsp, key.node_id)
+        for _ in range(20):
+            await clock.advance(10)
+            assert [event for event in await peer.until(Ping) if isinstance(event, Closed)] == []
+        assert await lsp.messages.peer(key.node_id) is not None
+        await peer.close()
+
+
+async def test_pings_are_answered() -> None:
+    """BOLT 1: a ping gets a pong of the length it asks for."""
+    async with host() as lsp:
+        peer = await silent(lsp)
+        await peer.until(Init)
+        peer.connection.send(Ping(1234))
+        assert Pong(1234) in await peer.until(Pong)
+        await peer.close()
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_peer_that_does_not_read_is_cut_off() -> None:
+    """When a peer leaves more than buffered_bytes unread, sending raises and it is disconnected; others are served."""
+    key = new_key()
+    async with host(limits=SMALL) as lsp, listening(lsp.messages.peer_events()) as events:
+        slow = await RawPeer.connect(lsp, key)
+        await slow.until(Init)
+        await opened(lsp, key.node_id)
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        with pytest.raises(PeerNotConnected, match="does not read"):
+            for _ in range(10_000):
+                await lsp.messages.send(key.node_id, bytes(60_000))
+        await events.until(lambda heard: PeerOffline(key.node_id) in heard)
+        await serves(lsp)
+        await slow.close()
+
+
+async def test_a_peer_that_asks_for_pongs_and_does_not_read_gets_no_memory() -> None:
+    """BOLT 1, ping flooding: while pongs wait unread no more pings are taken, so what waits does not grow."""
+    async with host(limits=SMALL) as lsp:
+        flooder = await silent(lsp)
+        await flooder.until(Init)
+        flooder.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        (link,) = lsp.messages._peers._links
+        most = 0
+        for _ in range(500):  # 30 MB of pongs: more than any socket's own buffers
+            flooder.connection.send(Ping(60_000))
+            await flooder.flush()
+            await asyncio.sleep(0)
+            most = max(most, unsent(link))
+        assert 0 < most < 2**21
+        await serves(lsp)
+        await flooder.close()
+
+
+async def test_a_flood_is_held_back_while_nobody_takes_it() -> None:
+    """While buffered_bytes of a peer wait for a slow listener, it is not read from; all arrives once they are taken."""
+    key = new_key()
+    async with host(limits=SMALL) as lsp:
+        stream = lsp.messages.received()
+        await anext(stream)
+        flooder = await RawPeer.connect(lsp, key)
+        await flooder.until(Init)
+        sent = await blocked(flooder, CustomMessage(MESSAGE_TYPE, bytes(60_000)))
+        await serves(lsp)
+        taken = 0
+        async for item in stream:
+            taken += isinstance(item, Message) and item.peer == key.node_id
+            if taken == sent:
+                break
+        await flooder.close()
+
+
+async def blocked(peer: RawPeer, message: CustomMessage) -> int:
+    """Send until the other side takes no more; returns how many."""
+    peer.writer.transport.set_write_buffer_limits(0)
+    for sent in range(1, 100_000):
+        peer.connection.send(message)
+        peer.writer.write(peer.connection.bytes_to_send())
+        if peer.writer.transport.get_write_buffer_size() > 0:
+            try:
+                async with asyncio.timeout(0.2):
+                    await peer.writer.drain()
+            except TimeoutError:
+                return sent
+    raise AssertionError("everything was taken")
+
+
+async def opened(to: Host, peer: object) -> None:
+    async def connected() -> bool:
+        return await to.messages.peer(peer) is not None  # type: ignore[arg-type]
+
+    await eventually("the peer is connected", connected)
+
+
+def unsent(link: Link) -> int:
+    return 0 if link._transport is None else link._transport.get_write_buffer_size()
+
+
+async def accepted(to: Host, connections: int) -> None:
+    """So many connections are known to the listener's side."""
+
+    async def known() -> bool:
+        return len(to.messages._peers._links) == connections
+
+    await eventually("the connection is accepted", known)
