@@ -11,6 +11,7 @@ from lsps.client.errors import NotDelivered, OrderFailed, PaidNotDelivered, Paym
 from lsps.client.terms import Progress, Step
 from lsps.node.contract import NodeUnreachable, PaymentStatus, Refused
 from lsps.node.simulated.clock import settle
+from lsps.protocol.payment import PaymentState
 from lsps.store.journal import EntryState
 from lsps.units import Msat, Sat
 from tests.client.fake_lsp import FEE, Json, Shop, shop
@@ -105,6 +106,25 @@ async def test_completed_while_the_payment_is_held_waits_for_the_payment() -> No
         extended = await task
         assert extended.payment is not None
         assert extended.payment.status is PaymentStatus.SUCCEEDED
+
+
+async def test_the_order_is_shown_as_paid_when_it_is() -> None:
+    """An LSP says COMPLETED and still HOLD just after it settled: it is asked once more, and the result says PAID."""
+    said_hold: list[str] = []
+    async with shop() as market, market.client() as lsp:
+
+        def late(order: Json) -> Json:
+            option = order["payment"]["bolt11"]
+            if option["state"] == "PAID" and not said_hold:
+                said_hold.append(order["order_id"])
+                option["state"] = "HOLD"
+            return order
+
+        market.lsp.change["lsps7.get_order"] = late
+        extended = await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
+        assert said_hold == ["order-1"]
+        assert extended.order.payment.bolt11 is not None
+        assert extended.order.payment.bolt11.state is PaymentState.PAID
 
 
 async def test_delivered_though_the_payment_slipped_away() -> None:

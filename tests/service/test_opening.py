@@ -192,7 +192,7 @@ async def test_missing_funds_are_waited_for(world: LspWorld, alice: Peer) -> Non
 
 @pytest.mark.parametrize("lack", ["funds", "feerate"])
 async def test_what_stays_missing_gives_the_payment_back(world: LspWorld, alice: Peer, lack: str) -> None:
-    """Without funds, or with fees above the operator's maximum, until give_up_after: given back."""
+    """Without funds, or with fees above the maximum, until give_up_after: given back, and the book says why."""
     order = await alice.order_channel()
     if lack == "funds":
         world.net.world.take_funds(world.lsp.node_id)
@@ -203,6 +203,7 @@ async def test_what_stays_missing_gives_the_payment_back(world: LspWorld, alice:
     assert await alice.told(order) == WAITING
     await world.pass_time(20)
     await nothing_opened(world, alice, order, payment)
+    assert lack in (await world.stored(order)).reason
 
 
 async def test_a_payment_near_its_timeout_is_given_back(world: LspWorld, alice: Peer) -> None:

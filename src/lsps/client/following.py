@@ -70,10 +70,20 @@ class Follower(Generic[O, D]):
                 payment = None if paying is None else self._ended(paying)
                 over_since = over_since or self._clock.now()
                 if order is not None and order.order_state is OrderState.COMPLETED:
-                    return order, payment
+                    return await self._after_settling(order, payment), payment
                 self._give_up(order, payment, over_since)
                 await self._clock.sleep(pause)
             pause = min(pause * _GROWTH, self._patience.longest_poll)
+
+    async def _after_settling(self, order: O, payment: Payment | None) -> O:
+        """An LSP may note the settling a moment after its node: asked once more, so that PAID is shown and not HOLD."""
+        option = order.payment.bolt11
+        taken = payment is not None and payment.status is PaymentStatus.SUCCEEDED
+        if not taken or option is None or option.state is not PaymentState.HOLD:
+            return order
+        await self._clock.sleep(self._patience.first_poll)
+        again = await self._poll()
+        return order if again is None or again.order_state is not OrderState.COMPLETED else again
 
     async def verify(self, promised: O, completed: O) -> D:
         """What was delivered, once our own node or the LSP's list shows it. Raises NotDelivered; PaidNotDelivered when

@@ -17,6 +17,7 @@ from lsps.orders.events import (
     OpenFailed,
     PaymentHeld,
     Rules,
+    TimePassed,
 )
 from lsps.orders.model import (
     ChannelTerms,
@@ -198,7 +199,8 @@ def give_up(order: Order, lease: Lease | None, event: Event, now: Now, rules: Ru
     if _too_near_timeout(order, now, rules):
         return _give_back(order, "the payment would time out too soon", now)
     if order.give_up_at is not None and now.time >= order.give_up_at:
-        return _give_back(order, "it could not be fulfilled in time", now)
+        why = f": {event.waits_for}" if isinstance(event, TimePassed) and event.waits_for else ""
+        return _give_back(order, f"it could not be fulfilled in time{why}", now)
     return Outcome(order)
 
 

@@ -73,7 +73,10 @@ class InvoiceSettled:
 
 @dataclass(frozen=True, slots=True)
 class TimePassed:
-    """A due time or height of the order has come; what it means is read from `Now`."""
+    """A due time or height of the order has come; what it means is read from `Now`. `waits_for`: what it lacked so far,
+    for the operator."""
+
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

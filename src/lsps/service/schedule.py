@@ -31,6 +31,7 @@ _log = logging.getLogger("lsps.service")
 
 EFFECT_SECONDS = 60.0
 """A node that has not answered by then is asked again; an opening is left to its fate."""
+MOST_REASONS = 1_000
 PRUNE_EVERY = timedelta(hours=1)
 
 
@@ -52,6 +53,8 @@ class Schedule:
         self._prune_after = limits.prune_after
         self._most_running = limits.effects_at_once
         self._failpoint = failpoint
+        self._put_off_for: dict[OrderId, str] = {}
+        """Why a waiting order was put off last, the newest last; a new process learns it anew."""
         self._running: dict[tuple[OrderId, EffectName], asyncio.Task[None]] = {}
 
     async def run_due(self) -> None:
@@ -74,7 +77,7 @@ class Schedule:
         """Seconds until the next due time, None when nothing will be due by itself."""
         now = self._clock.now()
         for order_id in await self._store.due_orders(now, PAGE):
-            await self._engine.try_apply(order_id, TimePassed())
+            await self._engine.try_apply(order_id, TimePassed(self._put_off_for.get(order_id, "")))
         for effect in await self._store.due_effects(now, self._most_running):
             key = (effect.order_id, effect.name)
             if key not in self._running and len(self._running) < self._most_running:
@@ -113,6 +116,7 @@ class Schedule:
                 outcome = await self._effects.carry_out(order, effect)
             if not isinstance(outcome, PutOff):
                 await self._engine.apply(order.id, outcome)
+                self._put_off_for.pop(order.id, None)
                 self._failpoint(f"{effect.name.name.lower()}.committed")
                 return
         except (NodeError, TimeoutError, IllegalTransition, StoreError, ClientRejected) as error:
@@ -120,6 +124,10 @@ class Schedule:
         await self._put_off(effect, outcome)
 
     async def _put_off(self, effect: DueEffect, why: PutOff) -> None:
+        self._put_off_for.pop(effect.order_id, None)
+        self._put_off_for[effect.order_id] = why.reason
+        if len(self._put_off_for) > MOST_REASONS:
+            del self._put_off_for[next(iter(self._put_off_for))]
         logs.event(
             _log,
             logging.WARNING,

@@ -15,7 +15,7 @@ from lsps.node.contract import NodeUnreachable, PermissionMissing, Refused, Resu
 from lsps.node.lnd.connection import Connection
 
 FIRST_PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 5.0
 GRACE_SECONDS = 0.02
 """A refusal that came together with the barrier's answer is seen within that time."""
 
