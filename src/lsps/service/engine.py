@@ -18,6 +18,7 @@ from lsps.node.contract import Invoices, InvoiceState, InvoiceStatus, NodeError
 from lsps.orders import leases, pending
 from lsps.orders.events import (
     ChannelConfirmed,
+    ChannelEnded,
     ChannelOpened,
     Event,
     InvoiceCancelled,
@@ -41,6 +42,11 @@ _log = logging.getLogger("lsps.service")
 
 PAGE = 100
 LOOKUP_SECONDS = 5.0
+_LEASE_EVENTS: dict[type[LeaseEvent], str] = {
+    ChannelConfirmed: "lease_confirmed",
+    ChannelEnded: "lease_ended",
+    LeaseRecorded: "lease_recorded",
+}
 
 
 class Engine:
@@ -148,7 +154,7 @@ class Engine:
             logs.event(
                 _log,
                 logging.INFO,
-                f"lease_{type(event).__name__}",
+                _LEASE_EVENTS[type(event)],
                 channel_id=channel_id,
                 peer=lease.peer,
                 expiration_block=stepped.expiration_block,
