@@ -14,6 +14,7 @@ from lsps.node.bolt8.link import Link
 from lsps.node.bolt8.messages import MESSAGE_TYPE
 from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline
 from lsps.testing import ManualClock
+from lsps.units import NodeId
 from tests.node.bolt8.environment import Host, RawPeer, host, new_key
 from tests.node.contract.environment import eventually, listening
 
@@ -186,8 +187,7 @@ async def test_a_peer_that_does_not_read_is_cut_off() -> None:
         await opened(lsp, key.node_id)
         slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
         with pytest.raises(PeerNotConnected, match="does not read"):
-            for _ in range(10_000):
-                await lsp.messages.send(key.node_id, bytes(60_000))
+            await send_much(lsp, key.node_id)
         await events.until(lambda heard: PeerOffline(key.node_id) in heard)
         await serves(lsp)
         await slow.close()
@@ -244,11 +244,16 @@ async def blocked(peer: RawPeer, message: CustomMessage) -> int:
     raise AssertionError("everything was taken")
 
 
-async def opened(to: Host, peer: object) -> None:
+async def opened(to: Host, peer: NodeId) -> None:
     async def connected() -> bool:
-        return await to.messages.peer(peer) is not None  # type: ignore[arg-type]
+        return await to.messages.peer(peer) is not None
 
     await eventually("the peer is connected", connected)
+
+
+async def send_much(sender: Host, peer: NodeId) -> None:
+    for _ in range(10_000):
+        await sender.messages.send(peer, bytes(60_000))
 
 
 def unsent(link: Link) -> int:

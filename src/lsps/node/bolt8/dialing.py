@@ -74,5 +74,5 @@ class Dialer:
         made = Proxy.create(ProxyType.SOCKS5, *proxy, rdns=True)
         try:
             return await made.connect(host, port)
-        except ProxyError as error:
+        except (ProxyError, OSError) as error:
             raise CannotDial(f"the SOCKS5 proxy could not connect: {error}") from error

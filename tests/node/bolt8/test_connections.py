@@ -1,0 +1,334 @@
+"""Connections that we make: how they fail, come back, and which of two stays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from lsps.lightning.bolt1 import Closed
+from lsps.lightning.messages import Init
+from lsps.node.bolt8.messages import LONGEST_PAUSE_SECONDS, Bolt8Messages
+from lsps.node.contract import (
+    Message,
+    NodeUnreachable,
+    NotSupported,
+    PeerNotConnected,
+    PeerOffline,
+    PeerOnline,
+    Refused,
+    Resumed,
+)
+from lsps.testing import ManualClock
+from lsps.units import Network, NodeId
+from tests.node.bolt8.environment import RawPeer, host, new_key
+from tests.node.contract.environment import eventually, listening
+
+
+@asynccontextmanager
+async def server(answer: bytes, *, read: int = 0, hang_up: bool = True) -> AsyncIterator[str]:
+    """Something that is no Lightning node: takes so many bytes, says one thing, and hangs up or waits."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readexactly(read)
+        writer.write(answer)
+        if hang_up:
+            writer.close()
+
+    made = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{made.sockets[0].getsockname()[1]}"
+    finally:
+        made.close()
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def connected(messages: Bolt8Messages, peer: NodeId) -> None:
+    async def check() -> bool:
+        return await messages.peer(peer) is not None
+
+    await eventually("the peer is connected", check)
+
+
+# --- what answers badly -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 1, 49])
+async def test_a_server_that_hangs_up_in_the_handshake(length: int) -> None:
+    """An answer that ends within act two is told as such, with the address."""
+    async with host() as ours, server(bytes(length), read=50) as address:
+        with pytest.raises(PeerNotConnected, match=rf"{address}.*hung up"):
+            await ours.messages.connect(new_key().node_id, address)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 2, "BAD_VERSION"), (bytes(50), "BAD_PUBKEY")],
+    ids=["another protocol", "zeros"],
+)
+async def test_a_server_that_speaks_something_else(answer: bytes, reason: str) -> None:
+    """An answer that is no act two is told with the reason's name, and ends the connection."""
+    async with host() as ours, server(answer, read=50, hang_up=False) as address:
+        with pytest.raises(PeerNotConnected, match=reason):
+            await ours.messages.connect(new_key().node_id, address)
+
+
+async def test_a_server_that_says_nothing() -> None:
+    """A server that takes the connection and is silent is given up after a while, by the clock."""
+    clock = ManualClock()
+    async with host(clock=clock) as ours, server(b"", hang_up=False) as address:
+        connecting = asyncio.create_task(ours.messages.connect(new_key().node_id, address))
+
+        async def given_up() -> bool:
+            await clock.advance(1)
+            return connecting.done()
+
+        await eventually("connecting is given up", given_up)
+        with pytest.raises(PeerNotConnected, match=address):
+            await connecting
+
+
+async def test_another_node_than_the_one_called() -> None:
+    """BOLT 8: a node at the address that holds another key than the one called cannot answer."""
+    async with host() as ours, host() as theirs:
+        with pytest.raises(PeerNotConnected, match="public key that is not its own"):
+            await ours.messages.connect(new_key().node_id, theirs.address)
+        assert await ours.messages.peer(theirs.node_id) is None
+
+
+async def test_peers_of_another_network() -> None:
+    """BOLT 1: two on different networks do not stay connected; one that names no network takes any."""
+    async with (
+        host(network=Network.MAINNET) as mainnet,
+        host(network=Network.REGTEST) as regtest,
+        host(network=None) as any_network,
+    ):
+        with pytest.raises(PeerNotConnected, match="network"):
+            await mainnet.messages.connect(regtest.node_id, regtest.address)
+        for other in (mainnet, regtest):
+            await any_network.messages.connect(other.node_id, other.address)
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":1", "host:99999", "[::1]", "a\ud800b:1", "x" * 70 + ".y:1"])
+async def test_addresses_that_are_none(address: str) -> None:
+    """An address that is none, or a name that cannot be one, is PeerNotConnected and nothing worse."""
+    async with host() as ours:
+        with pytest.raises(PeerNotConnected):
+            await ours.messages.connect(new_key().node_id, address)
+
+
+async def test_a_key_that_is_no_point() -> None:
+    """A node id that is no public key is told before anything is sent."""
+    async with host() as ours, server(b"") as address:
+        with pytest.raises(PeerNotConnected, match="no public key"):
+            await ours.messages.connect(NodeId("02" + "05" * 32), address)
+
+
+async def test_ipv6() -> None:
+    """An IPv6 address is dialled with or without brackets."""
+    async with host(address="[::1]:0") as theirs:
+        for address in (f"[::1]:{theirs.port}", f"::1:{theirs.port}", theirs.address):
+            async with host() as ours:
+                await ours.messages.connect(theirs.node_id, address)
+
+
+async def test_a_name() -> None:
+    """A host's name is looked up."""
+    async with host() as ours, host() as theirs:
+        await ours.messages.connect(theirs.node_id, f"localhost:{theirs.port}")
+
+
+@pytest.mark.parametrize("junk", [b"\xff" * 5_000, b"GET / HTTP/1.1\r\n\r\n" + bytes(100), bytes(50)])
+async def test_junk_sent_to_the_listener(junk: bytes) -> None:
+    """BOLT 8: whoever sends no act one is closed without a word, and others are served."""
+    async with host() as lsp, host() as other:
+        peer = await RawPeer.connect(lsp)
+        peer.writer.write(junk)
+        assert await peer.until_closed() == b""
+        await other.messages.connect(lsp.node_id, lsp.address)
+        await peer.close()
+
+
+async def test_junk_after_the_handshake() -> None:
+    """Bytes that do not decrypt end the connection, deliver nothing, and are told as PeerOffline."""
+    key = new_key()
+    async with (
+        host() as lsp,
+        listening(lsp.messages.received()) as received,
+        listening(lsp.messages.peer_events()) as events,
+    ):
+        peer = await RawPeer.connect(lsp, key)
+        await peer.until(Init)
+        peer.writer.write(b"\x55" * 1_000)
+        await events.until(lambda heard: PeerOffline(key.node_id) in heard)
+        assert received.heard == [Resumed()]
+        await peer.close()
+
+
+# --- lost and made again ----------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_connection_comes_back_by_itself() -> None:
+    """A peer that we connected to is connected again after it was away, with backoff, by the clock."""
+    clock, key = ManualClock(), new_key()
+    async with host(clock=clock) as ours:
+        async with host(key=key) as theirs:
+            address = theirs.address
+            await ours.messages.connect(theirs.node_id, address)
+        async with listening(ours.messages.peer_events()) as events:
+
+            async def offline() -> bool:
+                return await ours.messages.peer(key.node_id) is None
+
+            await eventually("the connection is lost", offline)
+            await clock.advance(5)  # a few attempts in vain
+            async with host(key=key, address=address) as theirs, listening(theirs.messages.received()) as received:
+
+                async def back() -> bool:
+                    await clock.advance(LONGEST_PAUSE_SECONDS)
+                    return await ours.messages.peer(key.node_id) is not None
+
+                await eventually("the connection is back", back)
+                await events.until(lambda heard: PeerOnline(key.node_id) in heard)
+                await ours.messages.send(key.node_id, b"again")
+                await received.until(lambda heard: Message(ours.node_id, b"again") in heard)
+
+
+async def test_a_peer_that_drops_us_is_not_called_again_and_again() -> None:
+    """Connections that are made but do not last do not reset the backoff: pauses grow to half a minute."""
+    clock, key = ManualClock(), new_key()
+    async with host(clock=clock) as ours, host(key=key) as theirs, listening(theirs.messages.peer_events()) as events:
+        await ours.messages.connect(key.node_id, theirs.address)
+        for _ in range(600):
+            await theirs.messages.disconnect(ours.node_id)
+            await clock.advance(1)
+        calls = events.heard.count(PeerOnline(ours.node_id))
+        assert 5 < calls < 60
+
+
+async def test_disconnecting_is_for_good() -> None:
+    """After `disconnect` the peer is gone, and is not called again."""
+    clock = ManualClock()
+    async with host(clock=clock) as ours, host() as theirs, listening(theirs.messages.peer_events()) as events:
+        await ours.messages.connect(theirs.node_id, theirs.address)
+        await events.until(lambda heard: PeerOnline(ours.node_id) in heard)
+        await ours.messages.disconnect(theirs.node_id)
+        await events.until(lambda heard: PeerOffline(ours.node_id) in heard)
+        await clock.advance(LONGEST_PAUSE_SECONDS * 4)
+        assert events.heard.count(PeerOnline(ours.node_id)) == 1
+        with pytest.raises(PeerNotConnected, match="HOST:PORT"):
+            await ours.messages.connect(theirs.node_id)
+
+
+# --- one connection a peer --------------------------------------------------------------------------------------------
+
+
+async def test_the_newer_connection_of_a_peer_stays() -> None:
+    """A peer that connects again takes the place of its older connection, which may be dead: that one is closed."""
+    key = new_key()
+    async with host() as lsp:
+        older = await RawPeer.connect(lsp, key)
+        await older.until(Init)
+        newer = await RawPeer.connect(lsp, key)
+        await newer.until(Init)
+        await older.until_closed()
+        await connected(lsp.messages, key.node_id)
+        for peer in (older, newer):
+            await peer.close()
+
+
+async def test_two_that_call_each_other_at_once_end_with_one_connection() -> None:
+    """When both sides call at the same time they keep the same one of the two connections, and both can send on it."""
+    async with host() as one, host() as other:
+        await asyncio.gather(
+            one.messages.connect(other.node_id, other.address),
+            other.messages.connect(one.node_id, one.address),
+        )
+
+        async def single() -> bool:
+            counts = {len(side.messages._peers._links) for side in (one, other)}
+            return counts == {1}
+
+        await eventually("one connection is left", single)
+        for sender, receiver in ((one, other), (other, one)):
+            async with listening(receiver.messages.received()) as received:
+                await sender.messages.send(receiver.node_id, b"here")
+                await received.until(lambda heard, sender=sender: Message(sender.node_id, b"here") in heard)  # type: ignore[misc]
+
+
+async def test_callers_share_one_attempt() -> None:
+    """Several that want the same peer at once make one connection."""
+    async with host() as ours, host() as theirs, listening(theirs.messages.peer_events()) as events:
+        await asyncio.gather(*(ours.messages.connect(theirs.node_id, theirs.address) for _ in range(5)))
+        await events.until(lambda heard: PeerOnline(ours.node_id) in heard)
+        assert len(theirs.messages._peers._links) == 1
+
+
+# --- the object itself ------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_that_is_too_long() -> None:
+    """BOLT 8: 65,533 bytes of payload fit and no more; a longer one is refused and the connection lives."""
+    async with host() as ours, host() as theirs:
+        await ours.messages.connect(theirs.node_id, theirs.address)
+        with pytest.raises(Refused, match="65535"):
+            await ours.messages.send(theirs.node_id, bytes(65_534))
+        await ours.messages.send(theirs.node_id, b"fits")
+
+
+async def test_closing_ends_streams_and_connections() -> None:
+    """`close` ends every stream and connection, may be repeated, and calls after it raise NodeUnreachable."""
+    async with host() as theirs:
+        async with host() as ours:
+            await ours.messages.connect(theirs.node_id, theirs.address)
+            received, events, tips = ours.messages.received(), ours.messages.peer_events(), ours.node.tips()
+            for stream in (received, events, tips):
+                assert isinstance(await anext(stream), Resumed)
+            await ours.node.close()
+            await ours.node.close()
+            for stream in (received, events, tips):
+                assert not [item async for item in stream if isinstance(item, Message)]
+            with pytest.raises(NodeUnreachable):
+                await ours.messages.send(theirs.node_id, b"too late")
+            with pytest.raises(NodeUnreachable):
+                await ours.messages.connect(theirs.node_id, theirs.address)
+
+        async def gone() -> bool:
+            return await theirs.messages.peer(ours.node_id) is None
+
+        await eventually("the other side sees it", gone)
+
+
+async def test_what_there_is_without_a_node() -> None:
+    """Identity and network are known; a chain, money and channels are not there; no network named is said so."""
+    async with host() as ours, host(network=None) as anywhere:
+        info = await ours.node.info()
+        assert (info.node_id, info.network, info.synced) == (ours.node_id, Network.REGTEST, False)
+        assert ours.node.invoices is ours.node.payments is ours.node.channels is ours.node.wallet is None
+        with pytest.raises(NotSupported, match="network="):
+            await anywhere.node.info()
+
+
+async def test_a_warning_reaches_the_peer_that_broke_a_rule() -> None:
+    """BOLT 1: what was wrong is told in a warning before the connection is closed."""
+    async with host() as lsp:
+        peer = await RawPeer.connect(lsp)
+        await peer.until(Init)
+        transport = peer.connection._below
+        peer.writer.write(transport.encrypt(b"\x00\x64"))  # type: ignore[union-attr]  # type 100: even, unknown
+        texts = [str(event) for event in await warned(peer)]
+        assert any("even and unknown" in text for text in texts)
+        await peer.close()
+
+
+async def warned(peer: RawPeer) -> list[object]:
+    events: list[object] = []
+    async with asyncio.timeout(30):
+        while not peer.reader.at_eof():
+            events += await peer.read()
+    return [event for event in events if not isinstance(event, Closed)]
