@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
-from lsps.clock import Clock, SystemClock
+from lsps.clock import Clock
 from lsps.lightning.bolt1 import Connection
 from lsps.lightning.bolt8 import Initiator
 from lsps.lightning.features import CLIENT_INIT
@@ -19,6 +19,7 @@ from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.listener import Listener
 from lsps.node.bolt8.messages import MESSAGE_TYPE, Bolt8Messages
 from lsps.node.bolt8.node import Bolt8Node
+from lsps.testing import ManualClock
 from lsps.units import Network, NodeId, Outpoint, Sat
 from tests.node.contract.environment import ContractEnvironment, Side, eventually
 
@@ -61,10 +62,11 @@ async def host(
     network: Network | None = Network.REGTEST,
     address: str = "127.0.0.1:0",
 ) -> AsyncIterator[Host]:
+    """Time stands still unless a clock is given: what ends, ends for another reason than a timeout."""
     node = Bolt8Node(
         key or new_key(),
         network=network,
-        clock=clock or SystemClock(),
+        clock=clock or ManualClock(),
         random=Random(0),
         limits=limits,
         dialer=dialer,
