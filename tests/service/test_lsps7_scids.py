@@ -7,6 +7,7 @@ from typing import Any
 
 from lsps.node.contract import Channel, ChannelState
 from lsps.service.channels import ChannelMirror, listed_scid
+from lsps.service.leasing import Leasing
 from lsps.units import Sat, Scid
 from tests.service.conftest import MakeWorld
 from tests.service.peers import Peer, quiet, until
@@ -72,17 +73,8 @@ def channel_capacity(order: Any) -> Sat:
 class TestMirror:
     """Two channels by one SCID cannot be made on the simulated network: the mirror is asked itself."""
 
-    async def matched(self, channels: list[Channel], scid: Scid) -> Channel | None:
-        async def nothing(*_: object) -> None: ...
-
-        mirror = ChannelMirror(
-            None,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]
-            before_read=nothing,
-            on_read=nothing,
-            on_channel=nothing,
-            on_gone=nothing,
-        )
+    def matched(self, world: LspWorld, channels: list[Channel], scid: Scid) -> Channel | None:
+        mirror = ChannelMirror(world.lsp.channels, world.clock, Leasing(world.store, world.clock))
         for channel in channels:
             mirror._keep(channel)
         return mirror.open_channel(channels[0].peer, scid)
@@ -93,9 +85,9 @@ class TestMirror:
         other = await world.open_channel(alice, 200_000, 50_000)
         assert one.peer_alias is not None
         twin = replace(other, aliases=(one.peer_alias,))
-        assert await self.matched([one, other], one.peer_alias) == one
-        assert await self.matched([one, twin], one.peer_alias) is None
-        assert await self.matched([one, replace(twin, state=ChannelState.CLOSING)], one.peer_alias) is None
+        assert self.matched(world, [one, other], one.peer_alias) == one
+        assert self.matched(world, [one, twin], one.peer_alias) is None
+        assert self.matched(world, [one, replace(twin, state=ChannelState.CLOSING)], one.peer_alias) is None
 
     async def test_the_listed_scid_prefers_confirmed_then_the_peers_alias_then_ours(
         self, world: LspWorld, alice: Peer

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from lsps import logs
 from lsps.clock import Clock, timeout
 from lsps.node.contract import Channel, ChannelGone, Channels, ChannelState, NodeError, Resumed
 from lsps.orders.events import ChannelStanding
 from lsps.orders.model import ExtensionTerms, Order
+from lsps.service.leasing import Leasing
 from lsps.units import ChannelId, NodeId, Scid
 
 _log = logging.getLogger("lsps.service")
@@ -24,24 +25,17 @@ LIST_SECONDS = 60.0
 
 
 class ChannelMirror:
-    """`on_channel` and `on_gone` are told of every change; `on_read` after each full read."""
+    """`leasing` is told of every change: leases follow their channels."""
 
     def __init__(
         self,
         channels: Channels,
         clock: Clock,
-        *,
-        before_read: Callable[[], Awaitable[None]],
-        on_read: Callable[[], Awaitable[None]],
-        on_channel: Callable[[Channel], Awaitable[None]],
-        on_gone: Callable[[ChannelId], Awaitable[None]],
+        leasing: Leasing,
     ) -> None:
         self._channels = channels
         self._clock = clock
-        self._before_read = before_read
-        self._on_read = on_read
-        self._on_channel = on_channel
-        self._on_gone = on_gone
+        self._leasing = leasing
         self._by_id: dict[ChannelId, Channel] = {}
         self._by_peer: dict[NodeId, dict[ChannelId, Channel]] = {}
         self.ready = asyncio.Event()
@@ -53,16 +47,16 @@ class ChannelMirror:
                 await self._read()
             elif isinstance(event, ChannelGone):
                 self._forget(event.channel_id)
-                await self._on_gone(event.channel_id)
+                await self._leasing.on_gone(event.channel_id)
             else:
                 self._keep(event)
-                await self._on_channel(event)
+                await self._leasing.on_channel(event)
 
     async def _read(self) -> None:
         """Events that come meanwhile wait in the stream, so none is lost."""
         while True:
             try:
-                await self._before_read()
+                await self._leasing.before_read()
                 async with timeout(self._clock, LIST_SECONDS):
                     channels = await self._channels.list()
                 break
@@ -75,7 +69,7 @@ class ChannelMirror:
         for channel in channels:
             self._keep(channel)
         self.ready.set()
-        await self._on_read()
+        await self._leasing.on_read(self)
 
     def _keep(self, channel: Channel) -> None:
         self._by_id[channel.channel_id] = channel

@@ -1,4 +1,4 @@
-"""The engine: applies events to orders and leases.
+"""The engine: applies events to orders, and with them to the leases they buy.
 
 An event is applied by reading, stepping and committing; when somebody else committed in between, it is applied again to
 what is there then.
@@ -15,16 +15,12 @@ from lsps import logs
 from lsps.clock import Clock, timeout
 from lsps.failpoints import Failpoint
 from lsps.node.contract import Invoices, InvoiceState, InvoiceStatus, NodeError
-from lsps.orders import leases, pending
+from lsps.orders import pending
 from lsps.orders.events import (
-    ChannelConfirmed,
-    ChannelEnded,
     ChannelOpened,
     Event,
     InvoiceCancelled,
     InvoiceSettled,
-    LeaseEvent,
-    LeaseRecorded,
     Now,
     PaymentHeld,
     Placed,
@@ -35,18 +31,14 @@ from lsps.orders.model import ChannelTerms, ExtensionTerms, Lease, Order, State
 from lsps.orders.transitions import IllegalTransition, Outcome, place, step
 from lsps.protocol.errors import ClientRejected
 from lsps.service.channels import ChannelMirror, standing
+from lsps.service.leasing import Leasing
 from lsps.store.orders import Change, OrderStore, StoreError, StoreUnavailable, VersionConflict
-from lsps.units import BlockHeight, ChannelId, NodeId, OrderId
+from lsps.units import BlockHeight, NodeId, OrderId
 
 _log = logging.getLogger("lsps.service")
 
 PAGE = 100
 LOOKUP_SECONDS = 5.0
-_LEASE_EVENTS: dict[type[LeaseEvent], str] = {
-    ChannelConfirmed: "lease_confirmed",
-    ChannelEnded: "lease_ended",
-    LeaseRecorded: "lease_recorded",
-}
 
 
 class Engine:
@@ -57,6 +49,7 @@ class Engine:
         rules: Rules,
         invoices: Invoices,
         mirror: ChannelMirror,
+        leasing: Leasing,
         failpoint: Failpoint,
     ) -> None:
         self._store = store
@@ -64,6 +57,7 @@ class Engine:
         self._rules = rules
         self._invoices = invoices
         self._mirror = mirror
+        self._leasing = leasing
         self._failpoint = failpoint
         self.changed = asyncio.Event()
         """Set whenever something may have become due."""
@@ -127,8 +121,8 @@ class Engine:
             **({"reason": order.reason} if order.reason else {}),
         )
         self._follow(order)
-        if outcome.lease is not None and outcome.lease.provisional_from is not None:
-            await self._check_confirmed(outcome.lease)
+        if outcome.lease is not None:
+            await self._leasing.confirm(outcome.lease, self._mirror)
 
     def _follow(self, order: Order) -> None:
         """Watch the order's invoice as long as it can change, and see to its effects and due times."""
@@ -138,45 +132,6 @@ class Engine:
         elif order.bolt11 is not None:
             self._invoices.unwatch(order.bolt11.payment_hash)
         self.changed.set()
-
-    async def apply_to_lease(self, channel_id: ChannelId, event: LeaseEvent) -> None:
-        while True:
-            lease = await self._store.lease(channel_id)
-            if lease is None:
-                return
-            stepped = leases.lease_step(lease, event)
-            if stepped is lease:
-                return
-            try:
-                await self._store.commit(Change(lease=stepped), self._clock.now())
-            except VersionConflict:
-                continue
-            logs.event(
-                _log,
-                logging.INFO,
-                _LEASE_EVENTS[type(event)],
-                channel_id=channel_id,
-                peer=lease.peer,
-                expiration_block=stepped.expiration_block,
-            )
-            return
-
-    async def record_lease(self, lsp: NodeId, channel_id: ChannelId, peer: NodeId, until: BlockHeight) -> None:
-        """A lease the operator grants for a channel not sold here; it never lowers one."""
-        try:
-            if await self._store.lease(channel_id) is None:
-                change = Change(lease=leases.recorded(channel_id, lsp, peer, until))
-                await self._store.commit(change, self._clock.now())
-        except VersionConflict:
-            pass
-        await self.apply_to_lease(channel_id, LeaseRecorded(until))
-
-    async def _check_confirmed(self, lease: Lease) -> None:
-        """A channel may have confirmed before its lease was known."""
-        channel = self._mirror.get(lease.channel_id)
-        height = None if channel is None else channel.confirmed_at()
-        if height is not None:
-            await self.apply_to_lease(lease.channel_id, ChannelConfirmed(height))
 
     # --- the node's streams ---------------------------------------------------------------------------------------
 

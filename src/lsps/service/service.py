@@ -14,7 +14,6 @@ from lsps import failpoints, logs
 from lsps.clock import Clock, SystemClock
 from lsps.failpoints import Failpoint
 from lsps.node.contract import (
-    Channel,
     Invoices,
     Node,
     NodeInfo,
@@ -23,14 +22,14 @@ from lsps.node.contract import (
     require,
 )
 from lsps.node.router import Router
-from lsps.orders.events import ChannelConfirmed, ChannelEnded, LeaseEvent, Rules
-from lsps.orders.model import Lease
+from lsps.orders.events import Rules
 from lsps.protocol import lsps0, lsps1, lsps7
 from lsps.service.channels import ChannelMirror
 from lsps.service.desk import OrderDesk
 from lsps.service.dispatcher import Dispatcher, Route, Shapes
 from lsps.service.effects import Effects
-from lsps.service.engine import PAGE, Engine
+from lsps.service.engine import Engine
+from lsps.service.leasing import Leasing
 from lsps.service.limits import InWork
 from lsps.service.lsps0 import Lsps0
 from lsps.service.lsps1 import Lsps1
@@ -44,7 +43,6 @@ from lsps.service.startup import check_offer
 from lsps.service.stored import until_stored
 from lsps.service.tokens import Tokens
 from lsps.store.orders import OrderStore
-from lsps.units import ChannelId, NodeId
 
 _log = logging.getLogger("lsps.service")
 T = TypeVar("T")
@@ -91,16 +89,11 @@ class Service:
         self._failpoint = failpoint
         self._in_work = InWork(offer.limits)
         self._invoices: Invoices = require(node.invoices, "hold invoices")
-        self._mirror = ChannelMirror(
-            require(node.channels, "channels"),
-            self._clock,
-            before_read=self._before_read,
-            on_read=self._compare_leases,
-            on_channel=self._on_channel,
-            on_gone=self._on_gone,
+        self._leasing = Leasing(store, self._clock)
+        self._mirror = ChannelMirror(require(node.channels, "channels"), self._clock, self._leasing)
+        self._engine = Engine(
+            store, self._clock, rules_of(offer), self._invoices, self._mirror, self._leasing, failpoint
         )
-        self._engine = Engine(store, self._clock, rules_of(offer), self._invoices, self._mirror, failpoint)
-        self._leases_before_read: list[Lease] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Service]:
@@ -133,7 +126,7 @@ class Service:
                 tasks.create_task(self._each(self._node.messages.peer_events(), self._on_peer))
                 await self._engine.on_tip(info.height)
                 await self._mirror.ready.wait()
-                await self._record_leases(info.node_id)
+                await self._leasing.record(info.node_id, self._offer.leases, self._mirror)
                 await self._engine.watch_all()
                 tasks.create_task(schedule.run_due())
                 tasks.create_task(schedule.run_pruning())
@@ -214,45 +207,3 @@ class Service:
     async def _on_peer(self, event: object) -> None:
         if isinstance(event, PeerOnline):
             await self._engine.on_peer_online(event.node_id)
-
-    # --- leases follow their channels -----------------------------------------------------------------------------
-
-    async def _before_read(self) -> None:
-        await until_stored(self._clock, self._read_open_leases)
-
-    async def _read_open_leases(self) -> None:
-        """Before the channels are read, so that a lease just begun is not missed in a list read before it."""
-        self._leases_before_read = []
-        after: ChannelId | None = None
-        while page := await self._store.open_leases(after, PAGE):
-            self._leases_before_read += page
-            after = page[-1].channel_id
-
-    async def _compare_leases(self) -> None:
-        known, self._leases_before_read = self._leases_before_read, []
-        for lease in known:
-            channel = self._mirror.get(lease.channel_id)
-            if channel is None:
-                await self._on_gone(lease.channel_id)
-            elif lease.provisional_from is not None:
-                await self._on_channel(channel)
-
-    async def _on_channel(self, channel: Channel) -> None:
-        height = channel.confirmed_at()
-        if height is not None:
-            await self._apply_to_lease(channel.channel_id, ChannelConfirmed(height))
-
-    async def _on_gone(self, channel_id: ChannelId) -> None:
-        await self._apply_to_lease(channel_id, ChannelEnded())
-
-    async def _apply_to_lease(self, channel_id: ChannelId, event: LeaseEvent) -> None:
-        await until_stored(self._clock, partial(self._engine.apply_to_lease, channel_id, event))
-
-    async def _record_leases(self, lsp: NodeId) -> None:
-        """The leases the operator grants for channels not sold here."""
-        for lease in self._offer.leases:
-            channel = self._mirror.get(lease.outpoint.channel_id())
-            if channel is None:
-                logs.event(_log, logging.ERROR, "lease_without_channel", outpoint=lease.outpoint)
-                continue
-            await self._engine.record_lease(lsp, channel.channel_id, channel.peer, lease.expiration_block)
