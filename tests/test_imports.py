@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "store": ORDERS | {"store"},
     "client": CONTRACTS | {"client"},
     "service": CONTRACTS | {"service"},
+    "check": CONTRACTS | {"check"},
     "node.lnd": PROTOCOL | {"node", "node.lnd"},
     "node.bolt8": PROTOCOL | {"node", "node.bolt8"},
     "node.simulated": PROTOCOL | {"node", "node.simulated"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "config": CONFIG,
     "compose": COMPOSE,
     "testing": COMPOSE | {"testing"},
-    "cli": COMPOSE | {"testing", "cli"},
+    "cli": COMPOSE | {"testing", "check", "cli"},
     "__main__": {"cli"},
 }
 PURE = {"units", "lightning", "protocol", "orders"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lsps.check.catalogue import UnknownCheck
+from lsps.check.probe import Unreachable as NoAnswer
 from lsps.client.client import InvalidLspAddress
 from lsps.client.errors import (
     LspRefused,
@@ -44,7 +46,10 @@ class Verdict:
 
 
 _VERDICTS: tuple[tuple[tuple[type[LspsError], ...], Verdict], ...] = (
-    ((UsageError, ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, InvalidLspAddress), Verdict(USAGE)),
+    (
+        (UsageError, ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, InvalidLspAddress, UnknownCheck),
+        Verdict(USAGE),
+    ),
     (
         (PaidNotDelivered,),
         Verdict(NOT_DELIVERED, "Run the same command again to go on waiting; `lsps orders` shows the order."),
@@ -52,7 +57,7 @@ _VERDICTS: tuple[tuple[tuple[type[LspsError], ...], Verdict], ...] = (
     ((NotDelivered,), Verdict(NOT_DELIVERED, "`lsps orders` shows the order.")),
     ((StoppedBeforePaying,), Verdict(STOPPED)),
     ((OutcomeUnknown,), Verdict(UNREACHABLE, "Nothing was paid; try again.")),
-    ((Unreachable,), Verdict(UNREACHABLE, "Try again later, or ask the LSP's operator.")),
+    ((Unreachable, NoAnswer), Verdict(UNREACHABLE, "Try again later, or ask the LSP's operator.")),
     (
         (PeerNotConnected,),
         Verdict(UNREACHABLE, "Give the LSP's address, --lsp PUBKEY@HOST:PORT, or connect the node to it."),

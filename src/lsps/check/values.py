@@ -1,0 +1,60 @@
+"""Reading what an LSP wrote, as it wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from lsps.protocol.fields import read_datetime
+from lsps.protocol.sanitize import sanitize
+
+DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+AMOUNT = re.compile(r"0|[1-9]\d{0,19}", re.ASCII)
+SCID = re.compile(r"(?:0|[1-9]\d*)x(?:0|[1-9]\d*)x(?:0|[1-9]\d*)", re.ASCII)
+OUTPOINT = re.compile(r"[0-9a-fA-F]{64}:(?:0|[1-9]\d{0,4})", re.ASCII)
+UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_LONGEST_AMOUNT = 20
+
+
+def is_uint(value: object, bits: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**bits
+
+
+def as_amount(value: object) -> int | None:
+    """A number from 0 on, written as a number or as text; None for all else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _LONGEST_AMOUNT:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def as_datetime(value: object) -> datetime | None:
+    try:
+        return read_datetime(value)
+    except ValueError:
+        return None
+
+
+def at(value: object, path: str) -> Any:
+    """What stands at a dotted path; None when nothing does."""
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def fields(value: object, path: str = "") -> Iterator[tuple[str, str, object]]:
+    """Every field at any depth: its dotted path, its own name, its value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            here = f"{path}.{name}" if path else str(name)
+            yield here, str(name), inner
+            yield from fields(inner, here)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from fields(inner, f"{path}.{index}")
+
+
+def shown(value: object) -> str:
+    """A value from the LSP, short and safe to show."""
+    return sanitize(repr(value), limit=80)

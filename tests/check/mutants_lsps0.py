@@ -1,0 +1,126 @@
+"""Faults in what bLIP-50 asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lsps.check.bad_payloads import KINDS
+from lsps.check.lsps0 import LONG_ID, NUMBER_ID, TEXT_ID, UNKNOWN_METHOD, UNKNOWN_PARAMETERS
+from lsps.check.lsps1_refusals import NO_TOKEN
+from lsps.check.probe import PING
+from tests.check.faults import (
+    ALWAYS,
+    BY_POSITION,
+    CREATE7,
+    GET_INFO,
+    INVALID_REQUEST,
+    ONE_UNKNOWN,
+    TWO_UNKNOWN,
+    WITHOUT_PARAMS,
+    Mutants,
+    after,
+    code,
+    data,
+    drop,
+    edits,
+    instead,
+    order1,
+    put,
+    result,
+    swallowed,
+    to,
+    with_id,
+)
+from tests.check.faulty import Answer, Asked, Fault, World
+
+mutant = Mutants()
+
+mutant("protocols is no array", result(PING, put("protocols", {"1": True})), "L0-01")
+mutant("protocols holds a text", result(PING, put("protocols", [1, 7, "9"])), "L0-02")
+mutant("protocols holds 0", result(PING, put("protocols", [0, 1, 7])), "L0-03")
+mutant("params are needed", instead(WITHOUT_PARAMS, error=INVALID_REQUEST), "L0-04")
+mutant(
+    "white space is refused", instead(lambda asked: asked.payload.startswith(b" \t"), error=INVALID_REQUEST), "L0-05"
+)
+mutant("a long id is not answered", swallowed(with_id(LONG_ID)), "L0-06")
+mutant("a strange id is not answered", swallowed(with_id(TEXT_ID)), "L0-07")
+mutant("a numeric id is not answered", swallowed(with_id(NUMBER_ID)), "L0-08")
+mutant("answers to two requests are mixed up", instead(to(UNKNOWN_METHOD, {"at": "once"}), result={}), "L0-09")
+mutant("one of two requests is not answered", swallowed(to(UNKNOWN_METHOD, {"at": "once"})), "L0-09")
+mutant("an unknown method has another code", code(to(UNKNOWN_METHOD, {}), -32600), "L0-10")
+mutant("an unknown parameter has another code", code(ONE_UNKNOWN, -32600), "L0-11")
+mutant("unrecognized is empty", data(ONE_UNKNOWN, put("unrecognized", [])), "L0-12")
+mutant("unrecognized names one of two", data(TWO_UNKNOWN, put("unrecognized", [UNKNOWN_PARAMETERS[0]])), "L0-13")
+mutant("parameters by position are ignored", instead(BY_POSITION, result={"protocols": [1, 7]}), "L0-14")
+for _id, (_what, _payload) in KINDS.items():
+
+    def _same(asked: Asked, payload: bytes = _payload) -> bool:
+        return asked.payload == payload
+
+    mutant(f"no answer to {_what}", swallowed(_same), _id)
+    mutant(f"another code for {_what}", code(_same, -32600), _id)
+mutant("a parse error without id", edits(lambda asked: asked.payload == b"{}", drop("id")), "L0-28")
+
+
+def deaf_after_a_batch() -> Fault:
+    deaf: list[bool] = []
+
+    def fault(_world: World, asked: Asked, message: dict[str, Any]) -> Answer | None:
+        if deaf:
+            return None
+        if asked.payload == KINDS["L0-26"][1]:
+            deaf.append(True)
+        return message
+
+    return fault
+
+
+mutant("it is deaf after a batch", deaf_after_a_batch(), "L0-33")
+mutant("a payload that is no object", after(to(GET_INFO), b"[]"), "L0-40")
+mutant("a payload with a 0 byte", after(to(GET_INFO), b"{}\0"), "L0-40")
+mutant("a payload that is not UTF-8", after(to(GET_INFO), b'{"a":"\xff"}'), "L0-40")
+mutant("another version", edits(ALWAYS, put("jsonrpc", "1.0")), "L0-41")
+mutant(
+    "a result beside an error",
+    edits(ALWAYS, lambda message: message.update(result=None) if "error" in message else None),
+    "L0-42",
+)
+mutant("it sends a request", after(to(GET_INFO), {"jsonrpc": "2.0", "method": "lsps0.hello", "id": "1"}), "L0-43")
+mutant("it notifies", after(to(GET_INFO), {"jsonrpc": "2.0", "method": "lsps0.news", "params": {}}), "L0-44")
+mutant("an answer to nothing", after(to(GET_INFO), {"jsonrpc": "2.0", "id": "?", "result": {}}), "L0-45")
+mutant("every answer twice", lambda _, asked, message: [message, message] if asked.method == PING else message, "L0-45")
+mutant("a result is an array", edits(WITHOUT_PARAMS, put("result", [])), "L0-46")
+mutant("an error without message", edits(to(UNKNOWN_METHOD, {}), drop("error.message")), "L0-47")
+mutant("error.data is a text", edits(to(UNKNOWN_METHOD, {}), put("error.data", "no")), "L0-48")
+mutant("-32602 without unrecognized", data(BY_POSITION, drop("unrecognized")), "L0-49")
+mutant(
+    "a code of another specification",
+    code(lambda asked: asked.method == CREATE7 and asked.params.get("token") == NO_TOKEN, 250),
+    "L0-50",
+)
+mutant(
+    "needless escapes",
+    lambda _, asked, message: (
+        msgspec.json.encode(message).replace(b'"result"', b'"r\\u0065sult"') if asked.method == GET_INFO else message
+    ),
+    "L0-51",
+)
+mutant(
+    "an amount is a number",
+    result(GET_INFO, lambda info: info.update(max_channel_balance_sat=int(info["max_channel_balance_sat"]))),
+    "L0-52",
+)
+mutant(
+    "a datetime without milliseconds",
+    order1(lambda order: order.update(created_at=order["created_at"][:19] + "Z")),
+    "L0-53",
+)
+mutant(
+    "a feerate with a fraction",
+    order1(
+        lambda order: order["payment"]["onchain"].update(min_onchain_payment_confirmations=0, min_fee_for_0conf=253.5)
+    ),
+    "L0-54",
+)
