@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from lsps.lightning.bolt1 import Closed
 from lsps.lightning.messages import Init
-from lsps.node.bolt8.messages import LONGEST_PAUSE_SECONDS, Bolt8Messages
+from lsps.node.bolt8.dialing import Dialer
+from lsps.node.bolt8.link import Link
+from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS, Bolt8Messages
 from lsps.node.contract import (
     Message,
     NodeUnreachable,
@@ -25,6 +27,22 @@ from lsps.testing import ManualClock
 from lsps.units import Network, NodeId
 from tests.node.bolt8.environment import RawPeer, host, new_key
 from tests.node.contract.environment import eventually, listening
+
+
+class Gate(Dialer):
+    """Dials when it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def connect(self, address: str, make: Callable[[], Link]) -> Link:
+        self.calls += 1
+        self.reached.set()
+        await self.opened.wait()
+        return await super().connect(address, make)
 
 
 @asynccontextmanager
@@ -263,10 +281,32 @@ async def test_two_that_call_each_other_at_once_end_with_one_connection() -> Non
 
 async def test_callers_share_one_attempt() -> None:
     """Several that want the same peer at once make one connection."""
-    async with host() as ours, host() as theirs, listening(theirs.messages.peer_events()) as events:
+    gate = Gate()
+    gate.opened.set()
+    async with host(dialer=gate) as ours, host() as theirs:
         await asyncio.gather(*(ours.messages.connect(theirs.node_id, theirs.address) for _ in range(5)))
-        await events.until(lambda heard: PeerOnline(ours.node_id) in heard)
-        assert len(theirs.messages._peers._links) == 1
+        assert gate.calls == 1
+
+
+async def test_the_address_that_answered_is_kept() -> None:
+    """Of several addresses given at once the one that answered is called again, though another failed before it."""
+    clock = ManualClock()
+    async with host(clock=clock) as ours, host() as theirs, listening(ours.messages.peer_events()) as events:
+        failed, done = await asyncio.gather(
+            ours.messages.connect(theirs.node_id, "127.0.0.1:1"),
+            ours.messages.connect(theirs.node_id, theirs.address),
+            return_exceptions=True,
+        )
+        assert (type(failed), done) == (PeerNotConnected, None)
+        await connected(theirs.messages, ours.node_id)
+        await theirs.messages.disconnect(ours.node_id)
+        await events.until(lambda heard: PeerOffline(theirs.node_id) in heard)
+
+        async def back() -> bool:
+            await clock.advance(1)
+            return await ours.messages.peer(theirs.node_id) is not None
+
+        await eventually("the connection is back", back)
 
 
 # --- the object itself ------------------------------------------------------------------------------------------------
@@ -302,6 +342,31 @@ async def test_closing_ends_streams_and_connections() -> None:
             return await theirs.messages.peer(ours.node_id) is None
 
         await eventually("the other side sees it", gone)
+
+
+async def test_an_address_that_never_answers() -> None:
+    """Name, proxy and TCP together are given up after a while, by the clock."""
+    clock = ManualClock()
+    async with host(clock=clock, dialer=Gate()) as ours:
+        connecting = asyncio.create_task(ours.messages.connect(new_key().node_id, "192.0.2.1:9735"))
+        await clock.advance(CONNECT_SECONDS - 1)
+        assert not connecting.done()
+        await clock.advance(1)
+        assert connecting.done()
+        with pytest.raises(PeerNotConnected, match=r"192\.0\.2\.1:9735: no answer within 15 seconds"):
+            await connecting
+
+
+async def test_closing_while_a_connection_is_being_made() -> None:
+    """A connection that comes about after `close` is ended at once, and its caller told."""
+    gate = Gate()
+    async with host(dialer=gate) as ours, host() as theirs:
+        connecting = asyncio.create_task(ours.messages.connect(theirs.node_id, theirs.address))
+        await gate.reached.wait()
+        await ours.node.close()
+        gate.opened.set()
+        with pytest.raises(PeerNotConnected, match="closed"):
+            await connecting
 
 
 async def test_what_there_is_without_a_node() -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
+from lsps.config.tables import ListenTable
 from lsps.lightning.bolt1 import Closed
 from lsps.lightning.messages import CustomMessage, Init, Ping, Pong
 from lsps.node.bolt8.limits import Limits
-from lsps.node.bolt8.link import Link
+from lsps.node.bolt8.link import CLOSING_SECONDS, Link
 from lsps.node.bolt8.messages import MESSAGE_TYPE
+from lsps.node.bolt8.peers import source_of
 from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline
 from lsps.testing import ManualClock
 from lsps.units import NodeId
 from tests.node.bolt8.environment import Host, RawPeer, host, new_key
-from tests.node.contract.environment import eventually, listening
+from tests.node.contract.environment import PATIENCE_SECONDS, eventually, listening
 
 SMALL = Limits(connections=3, connections_per_source=3, half_open=3, buffered_bytes=2**17)
 
@@ -46,14 +48,17 @@ async def serves(to: Host, **options: str) -> None:
     [replace(SMALL, connections_per_source=100), replace(SMALL, connections=100)],
     ids=["in all", "of one source"],
 )
-async def test_connections_beyond_the_limit_are_closed(limits: Limits) -> None:
+async def test_connections_beyond_the_limit_are_closed(limits: Limits, caplog: pytest.LogCaptureFixture) -> None:
     """With as many connections as are allowed the next is closed at once, and once one has gone there is room again."""
-    async with host(limits=limits) as lsp:
+    clock = ManualClock()
+    async with host(limits=limits, clock=clock) as lsp:
         peers = [await silent(lsp) for _ in range(3)]
         for peer in peers:
             await peer.until(Init)
         refused = await silent(lsp)
         assert await refused.until_closed() == b""
+        await clock.advance(1)
+        assert [vars(line)["lsps_fields"]["count"] for line in caplog.records if "refused" in line.message] == [1]
         await peers[0].close()
 
         async def room() -> bool:
@@ -101,6 +106,28 @@ async def test_the_oldest_half_open_connection_makes_room() -> None:
         await quiet[1].until(Init)
         for peer in quiet:
             await peer.close()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("", "somewhere", False),
+    ],
+)
+def test_what_is_one_source(one: str, other: str, same: bool) -> None:
+    """An IPv4 address is one source, and so is an IPv6 /64, of which anybody has as many addresses as they like."""
+    assert (source_of(one) == source_of(other)) is same
+
+
+def test_the_limits_of_lsps_toml_are_the_limits() -> None:
+    """[listen] has a key for each limit, with the same default."""
+    table = ListenTable(address="127.0.0.1:0", key="k")
+    assert Limits(**{field.name: getattr(table, field.name) for field in fields(Limits)}) == Limits()
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -211,21 +238,41 @@ async def test_a_peer_that_asks_for_pongs_and_does_not_read_gets_no_memory() -> 
         await flooder.close()
 
 
+async def test_last_words_wait_only_so_long() -> None:
+    """A connection that we end is cut after a while though the peer does not take what was on its way."""
+    clock, key = ManualClock(), new_key()
+    async with host(limits=SMALL, clock=clock) as lsp, listening(lsp.messages.peer_events()) as events:
+        slow = await RawPeer.connect(lsp, key)
+        await slow.until(Init)
+        await opened(lsp, key.node_id)
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        (link,) = lsp.messages._peers._links
+        while not unsent(link):
+            await lsp.messages.send(key.node_id, bytes(60_000))
+        await lsp.messages.disconnect(key.node_id)
+        with pytest.raises(PeerNotConnected):
+            await lsp.messages.send(key.node_id, b"")
+        await clock.advance(CLOSING_SECONDS)
+        await events.until(lambda heard: PeerOffline(key.node_id) in heard)
+        await slow.close()
+
+
 async def test_a_flood_is_held_back_while_nobody_takes_it() -> None:
-    """While buffered_bytes of a peer wait for a slow listener, it is not read from; all arrives once they are taken."""
-    key = new_key()
-    async with host(limits=SMALL) as lsp:
+    """While buffered_bytes of a peer wait for a listener it is not read from, nor taken for silent."""
+    clock, key = ManualClock(), new_key()
+    async with host(limits=SMALL, clock=clock) as lsp:
         stream = lsp.messages.received()
         await anext(stream)
         flooder = await RawPeer.connect(lsp, key)
         await flooder.until(Init)
         sent = await blocked(flooder, CustomMessage(MESSAGE_TYPE, bytes(60_000)))
+        await clock.advance(Limits().idle_seconds * 2)
         await serves(lsp)
         taken = 0
-        async for item in stream:
-            taken += isinstance(item, Message) and item.peer == key.node_id
-            if taken == sent:
-                break
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while taken < sent:
+                item = await anext(stream)
+                taken += isinstance(item, Message) and item.peer == key.node_id
         await flooder.close()
 
 

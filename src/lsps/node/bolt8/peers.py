@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from lsps.clock import Clock
 from lsps.errors import LspsError
@@ -58,6 +58,7 @@ class Peers:
         self._links: dict[Link, None] = {}
         self._by_peer: dict[NodeId, Link] = {}
         self._incoming: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._outcomes: dict[Link, asyncio.Future[None]] = {}
         self._empty = asyncio.Event()
         self._closed = False
@@ -85,6 +86,9 @@ class Peers:
             self._now += TICK_SECONDS
             for link in list(self._links):
                 link.on_tick(self._now)
+            for limit, count in self._refused.items():  # one line a tick, however many come
+                event(_log, logging.WARNING, "connections_refused", limit=limit, count=count)
+            self._refused.clear()
 
     async def close(self) -> None:
         """Returns when every connection is closed. Streams end."""
@@ -106,12 +110,12 @@ class Peers:
             link.abort(LinkEnded("we closed all connections"))
         if link.outgoing:
             return
-        source = _source(link)
+        source = source_of(link.source)
         self._incoming[source] += 1
         if self._incoming.total() > self._limits.connections:
-            self._refuse(link, "limits.connections")
+            self._refuse(link, "connections")
         elif self._incoming[source] > self._limits.connections_per_source:
-            self._refuse(link, "limits.connections_per_source")
+            self._refuse(link, "connections_per_source")
         else:
             self._make_room()
 
@@ -137,7 +141,7 @@ class Peers:
         if not self._links:
             self._empty.set()
         if not link.outgoing:
-            source = _source(link)
+            source = source_of(link.source)
             self._incoming[source] -= 1
             if not self._incoming[source]:
                 del self._incoming[source]
@@ -153,14 +157,14 @@ class Peers:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _refuse(self, link: Link, limit: str) -> None:
-        event(_log, logging.WARNING, "connection_refused", source=link.source, limit=limit)
+        self._refused[limit] += 1
         link.abort(LinkEnded(f"too many connections: {limit}"))
 
     def _make_room(self) -> None:
         """Too many half-open ones: the oldest goes. Who only says nothing keeps nobody out."""
         half_open = [link for link in self._links if link.is_half_open and not link.outgoing]
         if len(half_open) > self._limits.half_open:
-            half_open[0].abort(LinkEnded("others waited, and the handshake was not done: limits.half_open"))
+            half_open[0].abort(LinkEnded("others waited, and the handshake was not done: half_open"))
 
     def _stays(self, other: Link, newer: Link) -> bool:
         crossed = other.outgoing is not newer.outgoing and self._now - other.made < self._limits.handshake_seconds
@@ -184,14 +188,12 @@ def _peer_of(link: Link) -> NodeId:
     return link.peer
 
 
-def _source(link: Link) -> str:
-    """What is counted as one: an IPv4 address or an IPv6 /64."""
+def source_of(address: str) -> str:
+    """What is counted as one: an IPv4 address, however it is written, or an IPv6 /64."""
     try:
-        address = ip_address(link.source.partition("%")[0])
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
-        return link.source
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(int(address) >> 64)
-    return link.source
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
+    return str(parsed)
