@@ -173,12 +173,17 @@ class FaultyChannels(SimulatedChannels):
 
 
 class FaultyNode:
-    """contract.Node with the faulty messages; everything else is the client's own node."""
+    """contract.Node with the faulty messages; everything else is the client's own node. `key` is the LSP's."""
 
     def __init__(
-        self, node: SimulatedNode, messages: FaultyMessages, change: Callable[[Channel], Channel] | None
+        self,
+        node: SimulatedNode,
+        messages: FaultyMessages,
+        change: Callable[[Channel], Channel] | None,
+        key: SecretKey,
     ) -> None:
         self.node = node
+        self.key = key
         self.messages = messages
         self.invoices = node.invoices
         self.payments: SimulatedPayments | None = node.payments
@@ -211,7 +216,8 @@ async def faulty_lsp(
             return answer
 
         node = nodes.another(nodes.clients[0])
-        yield FaultyNode(node, FaultyMessages(node, world, remembering, clock), change), nodes.lsp.node_id, clock
+        messages = FaultyMessages(node, world, remembering, clock)
+        yield FaultyNode(node, messages, change, world.key), nodes.lsp.node_id, clock
         await node.close()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lsps.check.model import Broken, CheckFunction, Clauses, Untold, expect
+from lsps.check.model import Broken, CheckFunction, Clauses, Skipped, Untold, expect
+from lsps.check.payment_rules import Payments
 from lsps.check.probe import Reply
 from lsps.check.subject import Subject
 from lsps.check.values import UUID4, as_amount, shown
@@ -40,15 +41,16 @@ MIRRORED = {
 }
 
 
-async def orders(lsp: Subject) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+async def orders(lsp: Subject) -> Payments:
     """Request and order of both orders, as far as the LSP takes them. Raises Untold when it takes neither."""
     await lsp.require_protocol(1)
-    found, refusal = [], Untold("it takes no order")
+    found: Payments = []
+    refusal: Skipped | Untold = Untold("it takes no order")
     for full in (False, True):
-        params = await lsp.channel_request(full=full)
         try:
+            params = await lsp.channel_request(full=full)
             found.append((params, await lsp.order("lsps1", params)))
-        except Untold as refused:
+        except (Skipped, Untold) as refused:
             refusal = refused
     if not found:
         raise refusal
@@ -58,8 +60,8 @@ async def orders(lsp: Subject) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 @clauses.must("L1-10", _ORDER, "an order within get_info's options is taken")
 async def takes_an_order(lsp: Subject) -> None:
     await lsp.require_protocol(1)
-    for full in (False, True):
-        expect_taken(await lsp.ask("lsps1.create_order", await lsp.channel_request(full=full)))
+    expect_taken(await lsp.ask("lsps1.create_order", await lsp.channel_request()))
+    expect_taken(await lsp.ask("lsps1.create_order", await lsp.channel_request(full=True)))
 
 
 def expect_taken(reply: Reply) -> None:

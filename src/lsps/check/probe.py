@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -63,6 +63,13 @@ class Reply:
         return data if isinstance(data, dict) else {}
 
 
+@runtime_checkable
+class CanDisconnect(Protocol):
+    """What our own BOLT 8 connections can, and a node's cannot."""
+
+    async def disconnect(self, peer: NodeId) -> None: ...
+
+
 def read_json(payload: bytes) -> Any:
     """The payload's JSON value. Raises ValueError: not UTF-8, not JSON, more than one value."""
     payload.decode()
@@ -84,6 +91,7 @@ class Probe:
         self.unasked = Exchange(None)
         self.deaf_after: str | None = None
         self._messages = messages
+        self._address: str | None = None
         self._clock = clock
         self._randomness = randomness
         self.times = times
@@ -96,6 +104,7 @@ class Probe:
     @asynccontextmanager
     async def running(self, address: str | None) -> AsyncIterator[None]:
         """Connected, and listening. Raises PeerNotConnected, NodeUnreachable, Unreachable."""
+        self._address = address
         listener = asyncio.create_task(self._listen())
         try:
             await self._messages.connect(self.lsp, address)
@@ -196,6 +205,7 @@ class Probe:
         self.looked_at.append(exchange)
         if request_id is not None:
             self._by_id[request_id] = exchange
+        await self._messages.connect(self.lsp, self._address)  # it may have cut the connection
         await self._messages.send(self.lsp, payload)
         return exchange
 
@@ -210,14 +220,23 @@ class Probe:
         return True
 
     async def _still_listening(self, after: str) -> bool:
+        """Whether a good request is answered. An LSP may go deaf until it is connected again: then it is, if we can."""
+        if await self._pings():
+            return True
+        if isinstance(self._messages, CanDisconnect):
+            await self._messages.disconnect(self.lsp)
+            if await self._pings():
+                return False
+        self.deaf_after = after
+        return False
+
+    async def _pings(self) -> bool:
         request_id = self.fresh_id()
         seen = list(self.looked_at)
-        exchange = await self._send(_ping(request_id), request_id)
-        if not await self._answered(exchange):
-            self.deaf_after = after
-            return False
-        self.looked_at = seen
-        return True
+        answered = await self._answered(await self._send(_ping(request_id), request_id))
+        if answered:
+            self.looked_at = seen
+        return answered
 
 
 def _ping(request_id: str) -> bytes:

@@ -12,8 +12,8 @@ from lsps.check.model import Broken, Check, Exchange, Finding, Outcome, Report, 
 from lsps.check.probe import Probe, Times
 from lsps.check.subject import Spending, Subject
 from lsps.clock import Clock, SystemClock
-from lsps.node.contract import Node
-from lsps.units import NodeId
+from lsps.node.contract import Node, NotSupported, PeerNotConnected
+from lsps.units import Network, NodeId
 
 _log = logging.getLogger("lsps.check")
 
@@ -35,7 +35,7 @@ async def run_checks(
     Orders are created and left unpaid: two of each service. Raises Unreachable, PeerNotConnected, NodeUnreachable.
     """
     probe = Probe(node.messages, lsp, clock or SystemClock(), randomness, times or Times())
-    subject = Subject(probe, node, (await node.info()).network, spending)
+    subject = Subject(probe, node, await _network(node), spending)
     findings = []
     async with probe.running(address):
         await probe.open()
@@ -48,6 +48,13 @@ async def run_checks(
     return Report(lsp, tuple(findings))
 
 
+async def _network(node: Node) -> Network | None:
+    try:
+        return (await node.info()).network
+    except NotSupported:  # a connection of our own, on no network in particular
+        return None
+
+
 async def _find(check: Check, subject: Subject) -> Finding:
     probe = subject.probe
     probe.looked_at = []
@@ -58,6 +65,6 @@ async def _find(check: Check, subject: Subject) -> Finding:
         return Finding(check, Outcome.FAIL, str(broken), seen)
     except Skipped as skipped:
         return Finding(check, Outcome.SKIPPED, str(skipped))
-    except Untold as untold:
+    except (Untold, PeerNotConnected) as untold:
         return Finding(check, Outcome.UNTOLD, str(untold), tuple(probe.looked_at))
     return Finding(check, Outcome.PASS, "", tuple(probe.looked_at))

@@ -35,10 +35,10 @@ class Subject:
     Raises Skipped when the LSP does not offer what is asked for, Untold when it came in no usable form.
     """
 
-    def __init__(self, probe: Probe, node: Node, network: Network, spending: Spending | None) -> None:
+    def __init__(self, probe: Probe, node: Node, network: Network | None, spending: Spending | None) -> None:
         self.probe = probe
         self.node = node
-        self.network = network
+        self._network = network
         self.spending = spending
         self.paid: dict[str, Any] = {}
         self._bad: dict[bytes, tuple[Reply | None, bool]] = {}
@@ -91,6 +91,13 @@ class Subject:
         protocols = (await self.result("lsps0.list_protocols", {})).get("protocols")
         if not isinstance(protocols, list) or number not in protocols:
             raise Skipped(f"the LSP does not offer LSPS{number}")
+
+    @property
+    def network(self) -> Network:
+        """The chain that our node is on. Raises Skipped when it is on none in particular."""
+        if self._network is None:
+            raise Skipped("our connection is on no network in particular: name it, bolt8://?network=…")
+        return self._network
 
     # --- LSPS1 ------------------------------------------------------------------------------------------------------
 

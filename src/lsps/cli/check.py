@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 _DESCRIPTION = """Ask an LSP everything that bLIP-50, 51 and 57 (LSPS0, LSPS1, LSPS7) say it MUST or SHOULD do.
 
 Nothing is paid. Up to four orders are created, and left to expire. Run nothing else against this LSP from the same node
-meanwhile: its answers would be taken for unasked ones. --pay also pays an order of each service, on regtest alone.
+meanwhile: its answers would be taken for unasked ones. Without any node it asks with an identity that is thrown away;
+that has no channels, so of LSPS7 less can be told. --pay also pays an order of each service, on regtest alone.
 
   lsps check 02…@lsp.example:9735
   lsps check 02… --only lsps0 --only L1-84
   lsps check 02… --json | jq '.checks[] | select(.outcome == "fail")'
   lsps check 02… --junit report.xml
+  lsps check 02…@lsp.example:9735 --node bolt8://?network=mainnet
   lsps check 02… --pay --max-fee-sat 5000          on regtest
   lsps check --list
 
@@ -68,7 +70,7 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
         return DONE
     if args.lsp is None:
         raise UsageError("which LSP? lsps check PUBKEY[@HOST:PORT], or --list")
-    async with shell.client(args) as client:
+    async with shell.client(args, nodeless=True) as client:
         report = await _check(args, shell, client)
     if args.junit is not None:
         (shell.directory / args.junit).write_bytes(shown.junit(report))
@@ -109,6 +111,8 @@ async def _spending(args: argparse.Namespace, client: Client) -> Spending | None
         return None
     if args.max_fee_sat is None:
         raise UsageError("--pay needs --max-fee-sat: the most an order's fee may be")
+    if client.node.payments is None:
+        raise UsageError("--pay needs a node that can pay: name it with --node")
     network = (await client.node.info()).network
     if network is not Network.REGTEST:
         raise UsageError(f"--pay is for regtest and simulated nodes; this node is on {network}")
