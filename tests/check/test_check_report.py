@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -88,3 +89,12 @@ def test_junit_is_valid_and_fails_for_a_must_alone() -> None:
     reasons = [child.get("message") or "" for case in cases for child in case]
     assert reasons[1] == "SHOULD failed: no answer"
     assert "".join(case.findtext("failure", "") for case in cases) == "\n".join(details(report().findings[0]))
+
+
+def test_the_documented_report_is_of_these_checks() -> None:
+    """docs/check.md shows a report that has every check, in order, with its present words."""
+    shown = (Path(__file__).parents[2] / "docs" / "check.md").read_text()
+    listed = re.findall(r"(?m)^      (?:ok  |skip) (L.-\d\d)  (.*)$", shown)
+    assert [check_id for check_id, _ in listed] == [check.id for check in CHECKS]
+    for check, (_, words) in zip(CHECKS, listed, strict=True):
+        assert words.startswith(check.requirement)
