@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -16,6 +16,7 @@ from lsps.lightning.features import CLIENT_INIT
 from lsps.lightning.keys import SecretKey
 from lsps.node.bolt8.dialing import Dialer
 from lsps.node.bolt8.limits import Limits
+from lsps.node.bolt8.link import Link
 from lsps.node.bolt8.listener import Listener
 from lsps.node.bolt8.messages import MESSAGE_TYPE, Bolt8Messages
 from lsps.node.bolt8.node import Bolt8Node
@@ -131,6 +132,50 @@ class RawPeer:
     async def close(self) -> None:
         self.writer.transport.abort()
         await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+
+class Gate(Dialer):
+    """Dials when it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def connect(self, address: str, make: Callable[[], Link]) -> Link:
+        self.calls += 1
+        self.reached.set()
+        await self.opened.wait()
+        return await super().connect(address, make)
+
+
+@asynccontextmanager
+async def server(answer: bytes, *, read: int = 0, hang_up: bool = True) -> AsyncIterator[str]:
+    """Something that is no Lightning node: takes so many bytes, says one thing, and hangs up or waits."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readexactly(read)
+        writer.write(answer)
+        if hang_up:
+            writer.close()
+
+    made = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{made.sockets[0].getsockname()[1]}"
+    finally:
+        made.close()
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def connected(messages: Bolt8Messages, peer: NodeId) -> None:
+    async def check() -> bool:
+        return await messages.peer(peer) is not None
+
+    await eventually("the peer is connected", check)
 
 
 class Bolt8Environment(ContractEnvironment):

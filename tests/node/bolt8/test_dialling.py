@@ -1,0 +1,130 @@
+"""What may answer at the other end of a connection, and what may come to ours: all of it ends well."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lsps.lightning.messages import Init
+from lsps.node.contract import (
+    PeerNotConnected,
+    PeerOffline,
+    Resumed,
+)
+from lsps.testing import ManualClock
+from lsps.units import Network, NodeId
+from tests.node.bolt8.environment import RawPeer, host, new_key, server
+from tests.node.contract.environment import eventually, listening
+
+
+@pytest.mark.parametrize("length", [0, 1, 49])
+async def test_a_server_that_hangs_up_in_the_handshake(length: int) -> None:
+    """An answer that ends within act two is told as such, with the address."""
+    async with host() as ours, server(bytes(length), read=50) as address:
+        with pytest.raises(PeerNotConnected, match=rf"{address}.*hung up"):
+            await ours.messages.connect(new_key().node_id, address)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 2, "BAD_VERSION"), (bytes(50), "BAD_PUBKEY")],
+    ids=["another protocol", "zeros"],
+)
+async def test_a_server_that_speaks_something_else(answer: bytes, reason: str) -> None:
+    """An answer that is no act two is told with the reason's name, and ends the connection."""
+    async with host() as ours, server(answer, read=50, hang_up=False) as address:
+        with pytest.raises(PeerNotConnected, match=reason):
+            await ours.messages.connect(new_key().node_id, address)
+
+
+async def test_a_server_that_says_nothing() -> None:
+    """A server that takes the connection and is silent is given up after a while, by the clock."""
+    clock = ManualClock()
+    async with host(clock=clock) as ours, server(b"", hang_up=False) as address:
+        connecting = asyncio.create_task(ours.messages.connect(new_key().node_id, address))
+
+        async def given_up() -> bool:
+            await clock.advance(1)
+            return connecting.done()
+
+        await eventually("connecting is given up", given_up)
+        with pytest.raises(PeerNotConnected, match=address):
+            await connecting
+
+
+async def test_another_node_than_the_one_called() -> None:
+    """BOLT 8: a node at the address that holds another key than the one called cannot answer."""
+    async with host() as ours, host() as theirs:
+        with pytest.raises(PeerNotConnected, match="public key that is not its own"):
+            await ours.messages.connect(new_key().node_id, theirs.address)
+        assert await ours.messages.peer(theirs.node_id) is None
+
+
+async def test_peers_of_another_network() -> None:
+    """BOLT 1: two on different networks do not stay connected; one that names no network takes any."""
+    async with (
+        host(network=Network.MAINNET) as mainnet,
+        host(network=Network.REGTEST) as regtest,
+        host(network=None) as any_network,
+    ):
+        with pytest.raises(PeerNotConnected, match="network"):
+            await mainnet.messages.connect(regtest.node_id, regtest.address)
+        for other in (mainnet, regtest):
+            await any_network.messages.connect(other.node_id, other.address)
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":1", "host:99999", "[::1]", "a\ud800b:1", "x" * 70 + ".y:1"])
+async def test_addresses_that_are_none(address: str) -> None:
+    """An address that is none, or a name that cannot be one, is PeerNotConnected and nothing worse."""
+    async with host() as ours:
+        with pytest.raises(PeerNotConnected):
+            await ours.messages.connect(new_key().node_id, address)
+
+
+async def test_a_key_that_is_no_point() -> None:
+    """A node id that is no public key is told before anything is sent."""
+    async with host() as ours, server(b"") as address:
+        with pytest.raises(PeerNotConnected, match="no public key"):
+            await ours.messages.connect(NodeId("02" + "05" * 32), address)
+
+
+async def test_ipv6() -> None:
+    """An IPv6 address is dialled with or without brackets."""
+    async with host(address="[::1]:0") as theirs:
+        for address in (f"[::1]:{theirs.port}", f"::1:{theirs.port}", theirs.address):
+            async with host() as ours:
+                await ours.messages.connect(theirs.node_id, address)
+
+
+async def test_a_name() -> None:
+    """A host's name is looked up."""
+    async with host() as ours, host() as theirs:
+        await ours.messages.connect(theirs.node_id, f"localhost:{theirs.port}")
+
+
+@pytest.mark.parametrize("junk", [b"\xff" * 5_000, b"GET / HTTP/1.1\r\n\r\n" + bytes(100), bytes(50)])
+async def test_junk_sent_to_the_listener(junk: bytes) -> None:
+    """BOLT 8: whoever sends no act one is closed without a word, and others are served."""
+    async with host() as lsp, host() as other:
+        peer = await RawPeer.connect(lsp)
+        peer.writer.write(junk)
+        assert await peer.until_closed() == b""
+        await other.messages.connect(lsp.node_id, lsp.address)
+        await peer.close()
+
+
+async def test_junk_after_the_handshake() -> None:
+    """Bytes that do not decrypt end the connection, deliver nothing, and are told as PeerOffline."""
+    key = new_key()
+    async with (
+        host() as lsp,
+        listening(lsp.messages.received()) as received,
+        listening(lsp.messages.peer_events()) as events,
+    ):
+        peer = await RawPeer.connect(lsp, key)
+        await peer.until(Init)
+        peer.writer.write(b"\x55" * 1_000)
+        await events.until(lambda heard: PeerOffline(key.node_id) in heard)
+        assert received.heard == [Resumed()]
+        await peer.close()
