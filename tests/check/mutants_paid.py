@@ -48,7 +48,9 @@ mutant(
     "LP-05",
 )
 mutant("a channel too small", no_fault, "LP-06", change=lambda channel: replace(channel, capacity=Sat(150_000)))
-mutant("nothing is pushed", no_fault, "LP-06", change=lambda channel: replace(channel, pushed=Sat(0)))
+mutant(
+    "nothing is pushed", no_fault, "LP-06", change=lambda channel: replace(channel, pushed=Sat(0), local_balance=Sat(0))
+)
 mutant("an announced channel", no_fault, "LP-07", change=lambda channel: replace(channel, private=False))
 mutant("an extension's payment is never taken", told("lsps7", REFUNDED, is_state("PAID")), "LP-10")
 mutant("a paid extension fails", told("lsps7", put("order_state", "FAILED"), COMPLETED), "LP-11")

@@ -14,7 +14,7 @@ from lsps.check.catalogue import CHECKS
 from lsps.check.probe import PING, Times
 from lsps.units import Network
 from tests.check.faulty import Answer, Asked, Fault, World, faulty_lsp, no_fault
-from tests.cli.terminal import Result, Terminal
+from tests.cli.terminal import Result, Terminal, person
 
 
 @pytest.fixture(autouse=True)
@@ -148,3 +148,13 @@ async def test_the_list_needs_no_node(terminal: Terminal) -> None:
     assert len(listed.out.splitlines()) == len(CHECKS)
     assert len((await terminal.run("check", "--list", "--json")).json["checks"]) == len(CHECKS)
     assert (await terminal.run("check")).code == 2
+
+
+async def test_a_person_sees_how_far_it_is(tmp_path: Path) -> None:
+    """At a terminal each group is named once it has begun; into a pipe goes the report alone."""
+    async with faulty_lsp() as (node, lsp, _):
+        with person("") as stdin:
+            seen = await Terminal(tmp_path, node).run("check", str(lsp), "--only", "lsps0", stdin=stdin)
+        piped = await Terminal(tmp_path, node).run("check", str(lsp), "--only", "lsps0")
+    assert "lsps0" in seen.err
+    assert piped.err == ""

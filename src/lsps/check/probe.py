@@ -17,6 +17,8 @@ from lsps.node.contract import Message, Messages
 from lsps.units import NodeId
 
 ID_BYTES = 16
+MOST_KEPT = 1_000
+"""Messages of one exchange: an LSP that floods us is caught by then."""
 PING = "lsps0.list_protocols"
 """What every LSP must answer, always: whether it still listens is asked with it."""
 
@@ -139,7 +141,8 @@ class Probe:
             exchange = self.unasked
         elif is_answer:
             self._answers.setdefault(id(exchange), message)
-        exchange.received.append(payload)
+        if len(exchange.received) < MOST_KEPT:
+            exchange.received.append(payload)
         self._came.set()
 
     # --- asking -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from lsps.cli import arguments
 from lsps.cli.shell import Shell
 
 if TYPE_CHECKING:
-    from lsps.check.model import Report
+    from lsps.check.model import Finding, Report
     from lsps.check.subject import Spending
     from lsps.client.client import Client
 
@@ -83,14 +83,19 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
 
 async def _check(args: argparse.Namespace, shell: Shell, client: Client) -> Report:
     from lsps.check.catalogue import select
-    from lsps.check.report import line
     from lsps.check.runner import run_checks
     from lsps.cli.output import Waiting
 
     spending = await _spending(args, client)
     lsp = client.lsp(args.lsp)
     waiting = Waiting(shell)
-    on_terminal = shell.stderr.isatty() and not args.json
+    groups: set[str] = set()
+
+    def show_progress(finding: Finding) -> None:
+        if shell.stderr.isatty() and finding.check.group not in groups:
+            groups.add(finding.check.group)
+            waiting.say(finding.check.group)
+
     with waiting.spinning():
         return await run_checks(
             client.node,
@@ -98,7 +103,7 @@ async def _check(args: argparse.Namespace, shell: Shell, client: Client) -> Repo
             lsp.address,
             checks=select(args.only),
             spending=spending,
-            on_finding=(lambda finding: waiting.say(line(finding))) if on_terminal else None,
+            on_finding=show_progress,
         )
 
 
