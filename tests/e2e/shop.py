@@ -89,7 +89,7 @@ class Shop:
 
     def launch(self, failpoint: str | None = None) -> None:
         """Starts it and returns at once."""
-        self.process.environment = _environment(self.directory, failpoint)
+        self.process.environment = environment(self.directory, failpoint)
         self.process.start()
 
     def logged(self, event: str) -> int:
@@ -129,7 +129,7 @@ class Shop:
         """Its orders, newest first, as `lsps orders --service --json` lists them; it may be running."""
         ran = await run(
             ["orders", "--service", "--limit", "1000", "--config", str(self.directory / "lsps.toml"), "--json"],
-            _environment(self.directory, None),
+            environment(self.directory, None),
         )
         assert ran.code == 0, ran
         return list(ran.json["orders"])
@@ -168,7 +168,7 @@ class Customer:
     async def run(self, command: str, *arguments: str | int, failpoint: str | None = None) -> Ran:
         """`lsps COMMAND ARGUMENTS --node … --json`."""
         parts = [command, *(str(each) for each in arguments), "--node", self._url, "--json"]
-        return await run(parts, _environment(self.directory, failpoint))
+        return await run(parts, environment(self.directory, failpoint))
 
     async def leases(self, shop: Shop | Node) -> Ran:
         return await self.run("leases", "--lsp", _uri(shop))
@@ -225,7 +225,8 @@ async def run(arguments: list[str], environment: Mapping[str, str]) -> Ran:
     return Ran(child.returncode or 0, json.loads(text) if text.strip() else None, error.decode(errors="replace"))
 
 
-def _environment(directory: Path, failpoint: str | None) -> dict[str, str]:
+def environment(directory: Path, failpoint: str | None = None) -> dict[str, str]:
+    """Of our processes: a home of their own, and nothing of ours that the test run may have set."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LSPS_", "XDG_"))}
     kept |= {"HOME": str(directory), "XDG_STATE_HOME": str(directory / "state"), "NO_COLOR": "1"}
     return kept | ({"LSPS_FAILPOINT": failpoint} if failpoint else {})
