@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lsps import logs
 from lsps.cli import words
-from lsps.cli.log_lines import logging_to, quoted
+from lsps.cli.log_lines import JsonFormatter, LineFormatter, SentenceFormatter, logging_to, quoted
 from lsps.units import BlockHeight, Msat, Sat
 
 _log = logging.getLogger("lsps.test")
@@ -74,7 +74,7 @@ def test_long_ids_are_cut_in_their_middle() -> None:
 
 def line(*, as_json: bool = False, **fields: object) -> str:
     stream = io.StringIO()
-    with logging_to(stream, logging.INFO, as_json=as_json):
+    with logging_to(stream, logging.INFO, JsonFormatter() if as_json else LineFormatter()):
         logs.event(_log, logging.INFO, "happened", **fields)
     return stream.getvalue()
 
@@ -107,7 +107,7 @@ def test_every_value_stays_on_its_line_and_can_be_read_back(text: str) -> None:
 def test_other_programs_messages_and_tracebacks() -> None:
     """A message that is no event of ours must be a line as well, with its logger; a traceback goes into a field."""
     stream = io.StringIO()
-    with logging_to(stream, logging.INFO):
+    with logging_to(stream, logging.INFO, LineFormatter()):
         logging.getLogger("asyncio").warning("slow %s", "callback")
         try:
             raise ValueError("two\nlines")
@@ -118,6 +118,19 @@ def test_other_programs_messages_and_tracebacks() -> None:
     assert first.endswith('WARNING log logger=asyncio text="slow callback"')
     assert " ERROR handler_failed peer=02 traceback=" in second
     assert r"two\nlines" in second
+
+
+def test_a_command_warns_in_a_sentence() -> None:
+    """A person at a command reads words: level, event, advice, then the fields; nothing of it can forge a line."""
+    stream = io.StringIO()
+    with logging_to(stream, logging.WARNING, SentenceFormatter()):
+        logs.event(_log, logging.WARNING, "using_admin_macaroon", macaroon="/a b", advice="bake\x1b[31m one\nnow")
+        logging.getLogger("asyncio").warning("slow")
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("warning: using admin macaroon: bake")
+    assert first.endswith('now (macaroon="/a b")')
+    assert "\x1b" not in first
+    assert second == "warning: log: slow (logger=asyncio)"
 
 
 def test_json_lines() -> None:

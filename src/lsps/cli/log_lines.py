@@ -1,4 +1,5 @@
-"""The log on standard error: one line an event, `time LEVEL event key=value …`, or one JSON object."""
+"""The log on standard error: one line an event, `time LEVEL event key=value …`, or one JSON object; for a person at a
+command, a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from lsps.logs import FIELDS
+from lsps.protocol.sanitize import sanitize
 
+_SENTENCE_LENGTH = 1_000
 _BARE = re.compile(r"[\w./:+@,-]+", re.ASCII)
 
 
@@ -48,6 +51,17 @@ class JsonFormatter(_Events):
         return json.dumps({**fields, **head})
 
 
+class SentenceFormatter(_Events):
+    """`warning: using admin macaroon: it can spend everything … (macaroon=…)`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = self.fields(record)
+        said = [str(fields.pop(name)) for name in ("text", "advice", "reason") if name in fields]
+        pairs = " ".join(f"{name}={quoted(value)}" for name, value in fields.items())
+        parts = [record.levelname.lower(), self.name(record).replace("_", " "), *said]
+        return sanitize(": ".join(parts), limit=_SENTENCE_LENGTH) + (f" ({pairs})" if pairs else "")
+
+
 def quoted(value: object) -> str:
     """A value that cannot be taken for anything else: in quotes unless it is one plain word, control characters,
     line ends and bidi marks escaped."""
@@ -58,10 +72,10 @@ def quoted(value: object) -> str:
 
 
 @contextmanager
-def logging_to(stream: TextIO, level: int, *, as_json: bool = False) -> Iterator[None]:
+def logging_to(stream: TextIO, level: int, formatter: logging.Formatter) -> Iterator[None]:
     """Everything that is logged goes to `stream` meanwhile."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from lsps.cli import arguments, buy, check, extend, info, leases, orders, serve
-from lsps.cli.log_lines import logging_to
+from lsps.cli.log_lines import JsonFormatter, LineFormatter, SentenceFormatter, logging_to
 from lsps.cli.shell import Shell
 from lsps.errors import LspsError
 
@@ -97,9 +97,7 @@ def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
 
 async def execute(args: argparse.Namespace, shell: Shell) -> int:
     """Runs an asynchronous command; no error leaves it."""
-    usual = logging.INFO if args.run is serve.run else logging.WARNING
-    level = logging.DEBUG if args.verbose else usual
-    with logging_to(shell.stderr, level, as_json=getattr(args, "log_json", False)):
+    with logging_to(shell.stderr, *_log_of(args)):
         try:
             code: int = await args.run(args, shell)
         except asyncio.CancelledError:
@@ -107,6 +105,16 @@ async def execute(args: argparse.Namespace, shell: Shell) -> int:
         except Exception as error:  # the last place that can tell it in words
             return _explain(error, args, shell)
     return code
+
+
+def _log_of(args: argparse.Namespace) -> tuple[int, logging.Formatter]:
+    """How much is logged, and how: the LSP's log for programs, a command's warnings for the person who runs it."""
+    serves = args.run is serve.run
+    usual = logging.INFO if serves else logging.WARNING
+    level = logging.DEBUG if args.verbose else usual
+    if serves and args.log_json:
+        return level, JsonFormatter()
+    return level, LineFormatter() if serves or args.verbose else SentenceFormatter()
 
 
 def _explain(error: Exception, args: argparse.Namespace, shell: Shell) -> int:
