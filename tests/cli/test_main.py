@@ -33,6 +33,17 @@ NAMES = ("demo", *(command.__name__.rpartition(".")[2] for command in COMMANDS))
 ORDER = OrderId("order-1")
 
 
+# --- pipes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    """`lsps … | head -1`: the command ends without a word, with the exit code of a closed pipe."""
+    piped = f"({sys.executable} -m lsps check --list; echo exit $? >&2) | head -n 1"
+    done = subprocess.run(["/bin/sh", "-c", piped], capture_output=True, text=True, check=False)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr in {"exit 141\n", "exit 0\n"}  # 0: it had written everything before the reader left
+
+
 # --- help and usage ---------------------------------------------------------------------------------------------------
 
 

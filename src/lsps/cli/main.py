@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import inspect
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ exit codes:
 """
 
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+"""As a shell tells of a program that SIGPIPE ended."""
 _ERROR_LENGTH = 4_000
 _DEMO_DESCRIPTION = """The whole story in seconds, on simulated nodes: an LSP, a wallet, channels bought and extended, a
 refusal, a crash in the middle of a paid order. Nothing of it leaves the process."""
@@ -87,11 +90,15 @@ def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
     except SystemExit as stop:  # argparse has printed help, or what is wrong
         return stop.code if isinstance(stop.code, int) else 0
     try:
-        if inspect.iscoroutinefunction(args.run):
-            return asyncio.run(execute(args, shell))
-        result: int = args.run(args, shell)
+        waits = inspect.iscoroutinefunction(args.run)
+        result: int = asyncio.run(execute(args, shell)) if waits else args.run(args, shell)
+        shell.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except (BrokenPipeError, SystemExit):  # rich makes the second of the first
+        # `lsps orders | head`: nobody reads on. What is still buffered must not fail at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
     return result
 
 
@@ -102,6 +109,8 @@ async def execute(args: argparse.Namespace, shell: Shell) -> int:
             code: int = await args.run(args, shell)
         except asyncio.CancelledError:
             return INTERRUPTED
+        except BrokenPipeError:
+            raise
         except Exception as error:  # the last place that can tell it in words
             return _explain(error, args, shell)
     return code
