@@ -15,6 +15,7 @@ from lsps.client.refusals import as_refusals
 from lsps.client.terms import Terms
 from lsps.node.contract import (
     LARGE_CHANNEL_FEATURES,
+    LARGEST_ORDINARY_CHANNEL,
     Channel,
     Channels,
     ChannelState,
@@ -31,8 +32,6 @@ from lsps.protocol.methods import Method, NoParams
 from lsps.protocol.rules import RuleViolation, check_refund_address
 from lsps.units import NodeId, OrderId, Sat
 
-MAX_ORDINARY_CHANNEL = Sat(2**24 - 1)
-"""Above it both sides need option_support_large_channel (BOLT 9)."""
 _CONFIRMATIONS = 1
 _FUNDING_BLOCKS = 6
 
@@ -108,15 +107,15 @@ def _check_params(params: lsps1.CreateOrderParams, options: lsps1.Options, info:
 
 async def _check_large_channel(customer: Customer, params: lsps1.CreateOrderParams, info: NodeInfo) -> None:
     """bLIP-51 §2: the client MUST check the feature before it orders a large channel."""
-    if capacity(params) <= MAX_ORDINARY_CHANNEL:
+    if capacity(params) <= LARGEST_ORDINARY_CHANNEL:
         return
     peer = await customer.node.messages.peer(customer.session.lsp)
     sides = {"this node": info.features, "the LSP": peer.features if peer is not None else frozenset()}
     for side, features in sides.items():
         if not features & LARGE_CHANNEL_FEATURES:
             raise NotSupported(
-                f"a channel of more than {MAX_ORDINARY_CHANNEL} sat needs option_support_large_channel, which {side} "
-                "does not have; order a smaller one. Nothing was ordered"
+                f"a channel of more than {LARGEST_ORDINARY_CHANNEL} sat needs option_support_large_channel, which "
+                f"{side} does not have; order a smaller one. Nothing was ordered"
             )
 
 

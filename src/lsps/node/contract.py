@@ -25,6 +25,8 @@ from lsps.units import BlockHeight, ChannelId, Msat, Network, NodeId, Outpoint, 
 
 LARGE_CHANNEL_FEATURES = frozenset({18, 19})
 """BOLT 9 option_support_large_channel, either bit."""
+LARGEST_ORDINARY_CHANNEL = Sat(16_777_215)
+"""BOLT 2: more needs option_support_large_channel on both sides."""
 
 
 T = TypeVar("T")

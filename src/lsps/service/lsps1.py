@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lsps.node.contract import LARGE_CHANNEL_FEATURES, Messages
+from lsps.node.contract import LARGE_CHANNEL_FEATURES, LARGEST_ORDINARY_CHANNEL, Messages
 from lsps.orders.model import ChannelTerms, Order, Service
 from lsps.orders.wire import order_state
 from lsps.protocol import lsps1, lsps1_rules
@@ -15,10 +15,7 @@ from lsps.service.desk import METHOD, OrderDesk, payment
 from lsps.service.offer import ChannelOffer
 from lsps.service.opening import Opening, capacity
 from lsps.service.pricing import PriceRequest
-from lsps.units import NodeId, Sat
-
-LARGEST_ORDINARY_CHANNEL = Sat(16_777_215)
-"""BOLT 2: more needs option_support_large_channel on both sides."""
+from lsps.units import NodeId
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lsps.errors import LspsError
-from lsps.node.contract import LARGE_CHANNEL_FEATURES, NodeInfo
-from lsps.service.lsps1 import LARGEST_ORDINARY_CHANNEL
+from lsps.node.contract import LARGE_CHANNEL_FEATURES, LARGEST_ORDINARY_CHANNEL, NodeInfo
 from lsps.service.offer import Offer
 
 SCID_ALIAS_FEATURES = frozenset({46, 47})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lsps.node.contract import (
     LARGE_CHANNEL_FEATURES,
+    LARGEST_ORDINARY_CHANNEL,
     ChannelState,
     NodeError,
     NotOpened,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from lsps.node.simulated.lightning_node import LightningNode
 
 _MIN_CAPACITY = Sat(20_000)
-_MAX_SMALL_CAPACITY = Sat(16_777_215)
 _DUST = Sat(354)
 _WEIGHT = 10 * 4 + 2 + 2 * 43 * 4
 """Of a transaction with a funding and a change output, without inputs."""
@@ -80,8 +80,8 @@ class Openings:
         if request.capacity < _MIN_CAPACITY:
             raise Refused(f"channel is too small, the minimum channel size is: {_MIN_CAPACITY} SAT")
         large = all(side.features & LARGE_CHANNEL_FEATURES for side in (node, peer))
-        if request.capacity > _MAX_SMALL_CAPACITY and not large:
-            raise Refused(f"funding amount is too large, the max channel size is: {_MAX_SMALL_CAPACITY} SAT")
+        if request.capacity > LARGEST_ORDINARY_CHANNEL and not large:
+            raise Refused(f"funding amount is too large, the max channel size is: {LARGEST_ORDINARY_CHANNEL} SAT")
         if request.push >= request.capacity:
             raise Refused("amount pushed to remote peer for initial state must be below the local funding amount")
         if not request.inputs or len(set(request.inputs)) != len(request.inputs):
