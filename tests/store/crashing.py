@@ -1,7 +1,8 @@
-"""A process that dies while it writes, again and again: `python -m tests.store.crashing DIRECTORY ROUNDS`.
+"""A process that dies while it writes, again and again: `python -m tests.store.crashing DIRECTORY KILLS`.
 
-A child serves the store and extends leases from several tasks at once, saying each acknowledged order on a pipe, until
-it is killed. The parent then looks into the file for anything half or lost, and exits with a text when it finds any.
+A child serves a store: several tasks at once place, extend, open and expire orders, in groups that share a commit, and
+say each acknowledged commit on a pipe, until the child is killed (SIGKILL): at any time, within a transaction, or while
+it opens the store. The parent then looks for anything lost or half in the file, and exits with a text when it finds it.
 """
 
 from __future__ import annotations
@@ -10,95 +11,114 @@ import asyncio
 import os
 import random
 import signal
-import sqlite3
 import sys
 import time
+from collections.abc import Callable
+from enum import Enum, auto
+from itertools import count
 from pathlib import Path
 
-from lsps.store.sqlite.opening import open_order_store
+from lsps.store.orders import OrderStore
 from tests.store import samples
-from tests.store.opened import by_hand
-from tests.store.samples import LSP, RULES, START, channel_id
+from tests.store.consistency import disagreements
+from tests.store.opened import by_hand, open_here
+from tests.store.samples import RULES, START, channel_id
 
 TASKS = 8
+KILLS_A_STORE = 20
+"""Then a new one: the checks read all that is in it."""
+Said = dict[str, int]
+"""The newest version of each order that was acknowledged."""
 
 
-async def write_for_ever(path: Path, pipe: int, round_number: int) -> None:
-    store = open_order_store(path, LSP, RULES)
+class When(Enum):
+    """When the child dies."""
 
-    async def extend(channel: int) -> None:
-        number = 0
-        while True:
-            name = f"{round_number}-{channel}-{number}"
-            lease = await store.lease(channel_id(str(channel)))
-            terms = samples.extension(str(channel))
-            change = samples.placed(name, terms, free=True, lease=lease, token="T", token_uses=10**9)
-            await store.commit(change, START)
-            os.write(pipe, f"{name}\n".encode())
-            await store.commit(samples.fulfilling(f"{name}-open", f"{name}-x", f"{name}-y"), START)
-            number += 1
-
-    await asyncio.gather(*(extend(channel) for channel in range(TASKS)))
+    ANY_TIME = auto()
+    WITHIN_A_TRANSACTION = auto()
+    """It kills itself."""
+    OPENING = auto()
 
 
-def run_and_kill(path: Path, round_number: int, delay: float) -> list[str]:
-    """The names of the orders that were acknowledged before the child was killed."""
+async def write_for_ever(path: Path, pipe: int, kill: int, when: When) -> None:
+    opened = open_here(path)
+    if when is When.WITHIN_A_TRANSACTION:
+        chance = random.Random(kill)
+
+        def die() -> None:
+            if opened.writes.in_transaction and chance.random() < 0.02:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        opened.writes.set_progress_handler(die, 500)  # so many steps of SQLite's machine apart
+
+    def acknowledged(name: str, version: int) -> None:
+        os.write(pipe, f"{name} {version}\n".encode())  # shorter than PIPE_BUF: whole, or not at all
+
+    await asyncio.gather(*(trade(opened.store, f"{kill}-{task}", acknowledged) for task in range(TASKS)))
+
+
+async def trade(store: OrderStore, name: str, acknowledged: Callable[[str, int], None]) -> None:
+    channel = name.partition("-")[2]
+    for number in count():
+        order = f"{name}-{number}"
+        extension = samples.extension(channel)
+        lease = await store.lease(channel_id(channel))
+        free = samples.placed(f"{order}-free", extension, free=True, lease=lease, token="T", token_uses=10**9)
+        await store.commit(free, START)
+        acknowledged(f"{order}-free", 1)
+        await store.commit(samples.placed(f"{order}-late", token="T", token_uses=10**9), START)
+        acknowledged(f"{order}-late", 1)
+        await store.commit(samples.fulfilling(f"{order}-open", f"{order}-x", f"{order}-y"), START)
+        acknowledged(f"{order}-open", 1)
+        await samples.expire(store, f"{order}-late")
+        acknowledged(f"{order}-late", 2)
+
+
+def run_and_kill(path: Path, kill: int, when: When, delay: float) -> Said:
+    """What was acknowledged until the child died; killed from outside, that is after `delay` seconds."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        asyncio.run(write_for_ever(path, writing, round_number))
+        asyncio.run(write_for_ever(path, writing, kill, when))
         os._exit(1)
     os.close(writing)
     with os.fdopen(reading) as lines:
-        first = lines.readline()
-        time.sleep(delay)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        said = [first, *lines]
-    return [line.strip() for line in said if line.endswith("\n")]
+        said = [lines.readline()] if when is When.ANY_TIME else []
+        if when is not When.WITHIN_A_TRANSACTION:
+            time.sleep(delay)
+            os.kill(child, signal.SIGKILL)
+        said += lines
+    if os.waitpid(child, 0)[1] != signal.SIGKILL:
+        sys.exit(f"kill {kill}: the child ended by itself")
+    return {name: int(version) for name, version in (line.split() for line in said)}
 
 
-def number_of(file: sqlite3.Connection, query: str) -> int:
-    return int(file.execute(query).fetchone()[0])
-
-
-def find_fault(path: Path, acknowledged: set[str]) -> str | None:
-    """What is half or lost, in words."""
+def fault(path: Path, acknowledged: Said) -> str | None:
+    """What is lost or half, in words."""
     with by_hand(path) as file:
-        if file.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
-            return "the integrity check fails"
-        if file.execute("PRAGMA foreign_key_check").fetchall():
-            return "a foreign key dangles"
-        present = {row[0] for row in file.execute("SELECT id FROM orders")}
-        if not acknowledged <= present:
-            return f"lost: {acknowledged - present}"
-        orders = number_of(file, "SELECT count(*) FROM orders WHERE state = 'completed'")
-        if orders != number_of(file, "SELECT count(*) FROM extensions"):
-            return "orders without extension, or extensions without order"
-        if orders != number_of(file, "SELECT consumed FROM tokens"):
-            return "orders without their token's use"
-        leases = "SELECT sum(expiration_block - 800000) FROM leases"
-        if number_of(file, leases) != orders * 144:
-            return "leases and extensions differ"
-        opening = number_of(file, "SELECT count(*) FROM orders WHERE state = 'fulfilling'")
-        if opening * 2 != number_of(file, "SELECT count(*) FROM reserved_inputs"):
-            return "openings without their inputs"
-        if opening != number_of(file, "SELECT count(*) FROM effects WHERE name = 'open channel'"):
-            return "openings without their effect"
-    return None
+        if not file.execute("SELECT 1 FROM sqlite_schema WHERE name = 'orders'").fetchone():
+            return f"lost: {acknowledged}" if acknowledged else None
+        stored = dict(file.execute("SELECT id, version FROM orders").fetchall())
+        lost = [f"{name} {version}" for name, version in acknowledged.items() if stored.get(name, 0) < version]
+        return f"lost: {lost}" if lost else "; ".join(disagreements(file, RULES)) or None
 
 
-def main(directory: Path, rounds: int) -> None:
-    path = directory / "lsps.db"
-    acknowledged: set[str] = set()
+def main(directory: Path, kills: int) -> None:
+    acknowledged: Said = {}
+    total = 0
     chance = random.Random(7)
-    for round_number in range(rounds):
-        acknowledged.update(run_and_kill(path, round_number, chance.uniform(0, 0.05)))
-        fault = find_fault(path, acknowledged)
-        if fault is not None:
-            sys.exit(f"round {round_number}: {fault}")
-    sys.stdout.write(f"{len(acknowledged)}\n")
+    for kill in range(kills):
+        if kill % KILLS_A_STORE == 0:
+            acknowledged.clear()
+        path = directory / f"lsps-{kill // KILLS_A_STORE}.db"
+        (when,) = chance.choices((When.ANY_TIME, When.WITHIN_A_TRANSACTION, When.OPENING), (6, 3, 1))
+        said = run_and_kill(path, kill, when, chance.uniform(0, 0.05))
+        acknowledged |= said
+        total += sum(said.values())
+        if found := fault(path, acknowledged):
+            sys.exit(f"kill {kill}: {found}")
+    sys.stdout.write(f"{total}\n")
 
 
 if __name__ == "__main__":
