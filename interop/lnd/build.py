@@ -6,7 +6,6 @@ is a small module of ours that requires both and repeats those directives; its g
     python -m interop.lnd.build        # builds if needed, then prints the directory that holds the programs
 """
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -14,9 +13,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+
+from interop.cache import BuildError, cache, kept
 
 VERSION = "v0.21.2-beta"  # as in go.mod; only names the cache directory
 PROGRAMS = {
@@ -30,42 +30,23 @@ OPTIONS = ("-mod=readonly", "-trimpath", "-ldflags=-s -w", f"-tags={TAGS}")
 RECIPE = Path(__file__).parent
 
 
-class BuildError(Exception):
-    """The programs cannot be built here; the text says what to install or what Go said."""
-
-
 def binaries() -> Path:
     """The directory that holds lnd, lncli, btcd and btcctl; builds them first (minutes) if that was not done yet.
 
     Raises BuildError. Safe to call from several processes at once: one builds, the others wait.
     """
-    target = _cache() / f"lnd-{VERSION}" / _key()
-    if _complete(target):
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _complete(target):  # another process may have built it while this one waited
-            _build(target)
-    return target
+    return kept(cache() / f"lnd-{VERSION}" / _key(), list(PROGRAMS), _build)
 
 
-def _build(target: Path) -> None:
+def _build(directory: Path) -> None:
     go = _go()
     print(f"building lnd {VERSION} and btcd; this takes 4 to 7 minutes on two cores, once", file=sys.stderr, flush=True)
     started = time.monotonic()
-    # Built beside the target and renamed, so that an interrupted build never looks like a finished one.
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
-        built = Path(scratch) / "bin"
-        built.mkdir()
-        command = [go, "build", *OPTIONS, "-o", f"{built}{os.sep}", *PROGRAMS.values()]
-        done = subprocess.run(command, cwd=RECIPE, env=_environment(), check=False)
-        if done.returncode != 0:
-            raise BuildError(f"`go build` failed with exit code {done.returncode}; its messages are above")
-        if target.exists():
-            shutil.rmtree(target)  # incomplete: someone removed a program
-        built.rename(target)
-    print(f"built in {time.monotonic() - started:.0f} s: {target}", file=sys.stderr)
+    command = [go, "build", *OPTIONS, "-o", f"{directory}{os.sep}", *PROGRAMS.values()]
+    done = subprocess.run(command, cwd=RECIPE, env=_environment(), check=False)
+    if done.returncode != 0:
+        raise BuildError(f"`go build` failed with exit code {done.returncode}; its messages are above")
+    print(f"built in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 def _go() -> str:
@@ -99,11 +80,6 @@ def _environment() -> dict[str, str]:
     return os.environ | {"CGO_ENABLED": "0"}
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lsps"
-
-
 def _key() -> str:
     """Changes when anything changes that decides what is built."""
     digest = hashlib.sha256()
@@ -111,10 +87,6 @@ def _key() -> str:
         digest.update((RECIPE / name).read_bytes())
     digest.update(repr((OPTIONS, PROGRAMS, platform.system(), platform.machine())).encode())
     return digest.hexdigest()[:16]
-
-
-def _complete(directory: Path) -> bool:
-    return all(os.access(directory / name, os.X_OK) for name in PROGRAMS)
 
 
 if __name__ == "__main__":

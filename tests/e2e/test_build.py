@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from interop.lnd.build import PROGRAMS, VERSION, BuildError, binaries
+from interop.cache import BuildError
+from interop.lnd.build import PROGRAMS, VERSION, binaries
 
 
 def fake_go(directory: Path, script: str) -> None:
