@@ -189,7 +189,6 @@ GET_INFO = "lsps1.get_info"
 CREATE1, GET1 = "lsps1.create_order", "lsps1.get_order"
 CREATE7, GET7, LIST7 = "lsps7.create_order", "lsps7.get_order", "lsps7.get_extendable_channels"
 ALWAYS: When = lambda asked: True  # noqa: E731
-BY_POSITION = to(PING, [1])
 WITHOUT_PARAMS: When = lambda asked: asked.method == PING and asked.params is None  # noqa: E731
 ONE_UNKNOWN = to(PING, {UNKNOWN_PARAMETERS[0]: 1})
 TWO_UNKNOWN: When = lambda asked: asked.method == PING and len(asked.params or ()) == 2  # noqa: E731

@@ -1,4 +1,4 @@
-"""The mutants: each is one fault, and the checks that must catch it – those and no others."""
+"""The mutants: each is one fault, and the checks that must catch it – those and no others. None, if it is no fault."""
 
 from __future__ import annotations
 

@@ -8,17 +8,19 @@ import msgspec
 
 from lsps.check.bad_payloads import KINDS
 from lsps.check.lsps0 import LONG_ID, NUMBER_ID, TEXT_ID, UNKNOWN_METHOD, UNKNOWN_PARAMETERS
+from lsps.check.lsps1 import UNKNOWN_ORDER
 from lsps.check.lsps1_refusals import NO_TOKEN
-from lsps.check.probe import PING
+from lsps.check.probe import BAD_ID, PING
 from tests.check.faults import (
     ALWAYS,
-    BY_POSITION,
     CREATE7,
+    GET1,
     GET_INFO,
     INVALID_REQUEST,
     ONE_UNKNOWN,
     TWO_UNKNOWN,
     WITHOUT_PARAMS,
+    Edit,
     Mutants,
     after,
     code,
@@ -47,13 +49,27 @@ mutant(
 mutant("a long id is not answered", swallowed(with_id(LONG_ID)), "L0-06")
 mutant("a strange id is not answered", swallowed(with_id(TEXT_ID)), "L0-07")
 mutant("a numeric id is not answered", swallowed(with_id(NUMBER_ID)), "L0-08")
-mutant("answers to two requests are mixed up", instead(to(UNKNOWN_METHOD, {"at": "once"}), result={}), "L0-09")
-mutant("one of two requests is not answered", swallowed(to(UNKNOWN_METHOD, {"at": "once"})), "L0-09")
+
+
+def at_first(answer: dict[str, Any] | None) -> Fault:
+    """Another answer to the first get_info of all, which is sent right after another request."""
+
+    def fault(world: World, asked: Asked, message: dict[str, Any]) -> Answer | None:
+        if asked.method != GET_INFO or next(world.count):
+            return message
+        return None if answer is None else {**message, **answer}
+
+    return fault
+
+
+mutant("answers to two requests are mixed up", at_first({"result": {"protocols": [1, 7]}}), "L0-09")
+mutant("one of two requests is not answered", at_first(None), "L0-09")
+# What an LSP says that takes the request for a bad payload: one fault, though the answer belongs to no request.
+mutant("an unknown method is a bad payload", edits(to(UNKNOWN_METHOD, {}), put("id", None)), "L0-10")
 mutant("an unknown method has another code", code(to(UNKNOWN_METHOD, {}), -32600), "L0-10")
 mutant("an unknown parameter has another code", code(ONE_UNKNOWN, -32600), "L0-11")
 mutant("unrecognized is empty", data(ONE_UNKNOWN, put("unrecognized", [])), "L0-12")
 mutant("unrecognized names one of two", data(TWO_UNKNOWN, put("unrecognized", [UNKNOWN_PARAMETERS[0]])), "L0-13")
-mutant("parameters by position are ignored", instead(BY_POSITION, result={"protocols": [1, 7]}), "L0-14")
 for _id, (_what, _payload) in KINDS.items():
 
     def _same(asked: Asked, payload: bytes = _payload) -> bool:
@@ -61,6 +77,15 @@ for _id, (_what, _payload) in KINDS.items():
 
     mutant(f"no answer to {_what}", swallowed(_same), _id)
     mutant(f"another code for {_what}", code(_same, -32600), _id)
+mutant(
+    "the first of two objects is answered",
+    edits(
+        lambda asked: asked.payload == KINDS["L0-23"][1],
+        lambda message: message.update(id=BAD_ID, result={"protocols": [1]}, error=None),
+    ),
+    "L0-23",
+    "L0-42",
+)
 mutant("a parse error without id", edits(lambda asked: asked.payload == b"{}", drop("id")), "L0-28")
 
 
@@ -75,6 +100,22 @@ def deaf_after_a_batch() -> Fault:
         return message
 
     return fault
+
+
+def text_as_data(message: dict[str, Any]) -> None:
+    if "data" in message.get("error", {}):
+        message["error"]["data"] = "no"
+
+
+def escaped(method: str, plain: bytes, escape: bytes) -> Fault:
+    """An answer with a needless escape in it."""
+    return lambda _, asked, message: (
+        msgspec.json.encode(message).replace(plain, escape) if asked.method == method else message
+    )
+
+
+def cut_created_at(end: str) -> Edit:
+    return lambda order: order.update(created_at=order["created_at"][:19] + end)
 
 
 mutant("it is deaf after a batch", deaf_after_a_batch(), "L0-33")
@@ -93,30 +134,23 @@ mutant("an answer to nothing", after(to(GET_INFO), {"jsonrpc": "2.0", "id": "?",
 mutant("every answer twice", lambda _, asked, message: [message, message] if asked.method == PING else message, "L0-45")
 mutant("a result is an array", edits(WITHOUT_PARAMS, put("result", [])), "L0-46")
 mutant("an error without message", edits(to(UNKNOWN_METHOD, {}), drop("error.message")), "L0-47")
-mutant("error.data is a text", edits(to(UNKNOWN_METHOD, {}), put("error.data", "no")), "L0-48")
-mutant("-32602 without unrecognized", data(BY_POSITION, drop("unrecognized")), "L0-49")
+mutant("error.data is a text", edits(to(GET1, {"order_id": UNKNOWN_ORDER}), put("error.data", "no")), "L0-48")
+mutant("every error.data is a text", edits(ALWAYS, text_as_data), "L0-48")
+mutant("-32602 without unrecognized", data(to(GET1, {}), drop("unrecognized")), "L0-49")
+mutant("-32602 without data", edits(to(GET1, {}), drop("error.data")), "L0-49")
 mutant(
     "a code of another specification",
     code(lambda asked: asked.method == CREATE7 and asked.params.get("token") == NO_TOKEN, 250),
     "L0-50",
 )
-mutant(
-    "needless escapes",
-    lambda _, asked, message: (
-        msgspec.json.encode(message).replace(b'"result"', b'"r\\u0065sult"') if asked.method == GET_INFO else message
-    ),
-    "L0-51",
-)
+mutant("needless escapes", escaped(GET_INFO, b'"10000"', b'"\\u00310000"'), "L0-51")
 mutant(
     "an amount is a number",
     result(GET_INFO, lambda info: info.update(max_channel_balance_sat=int(info["max_channel_balance_sat"]))),
     "L0-52",
 )
-mutant(
-    "a datetime without milliseconds",
-    order1(lambda order: order.update(created_at=order["created_at"][:19] + "Z")),
-    "L0-53",
-)
+mutant("a datetime with nanoseconds", order1(cut_created_at(".123456789Z")), "L0-53")
+mutant("a datetime with an offset", order1(cut_created_at("+00:00")), "L0-53")
 mutant(
     "a feerate with a fraction",
     order1(
@@ -124,3 +158,11 @@ mutant(
     ),
     "L0-54",
 )
+
+
+# --- what no clause forbids: these must be caught by nothing ----------------------------------------------------------
+
+mutant("a datetime without milliseconds", order1(cut_created_at("Z")))
+mutant("data of an unknown method is a text", edits(to(UNKNOWN_METHOD, {}), put("error.data", "no such method")))
+mutant("data of an unknown order is null", edits(to(GET1, {"order_id": UNKNOWN_ORDER}), put("error.data", None)))
+mutant("an escape in an error's words", escaped(UNKNOWN_METHOD, b"Method", b"\\u004dethod"))

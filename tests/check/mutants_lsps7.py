@@ -106,3 +106,13 @@ mutant("an extension without blocks is rejected", code(to(CREATE7, {"short_chann
 mutant("-32602 names another field", data(extension(short_channel_id="1:2:3"), put("property", BLOCKS)), "L7-46")
 mutant("a bad token is ignored", instead(extension(token=NO_TOKEN), result={}), "L7-47")
 mutant("an extension's unknown field", code(extension(**{UNKNOWN_FIELD: 1}), 1), "L7-48")
+
+
+# --- what no clause forbids: these must be caught by nothing ----------------------------------------------------------
+
+INVALID_SCID = {"unrecognized": [], "property": "short_channel_id", "message": "unknown"}
+mutant(
+    "an unknown channel is an invalid field",
+    instead(UNLISTED, error={**MISMATCH, "code": -32602, "data": INVALID_SCID}),
+)
+mutant("what is optional is null", second_entry(original_order=None, extension_order_ids=None))

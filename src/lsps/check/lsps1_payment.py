@@ -17,7 +17,7 @@ _BOLT11 = "bLIP-51 §3.1"
 _BOLT12 = "bLIP-51 §3.2"
 _ONCHAIN = "bLIP-51 §3.3"
 _ALL = "bLIP-51 §3.1, §3.2, §3.3"
-_MEASURE = "bLIP-51 §3.1, HOLD invoice; the bound is lsps's own"
+_MEASURE = "lsps's own measure"
 
 
 def _on(rule: Callable[[Payments], None]) -> CheckFunction:
@@ -41,7 +41,7 @@ clauses.must("L1-85", _BOLT11, "bolt11.invoice has at most 2048 characters")(
 )
 clauses.must("L1-86", _BOLT11, "bolt11.invoice is a BOLT 11 invoice")(_on(rules.invoice_is_valid))
 clauses.must("L1-87", _BOLT11, "the invoice is for order_total_sat")(_on(rules.invoice_amount))
-clauses.should("L1-88", _BOLT11, "the invoice can be paid until bolt11.expires_at")(_on(rules.invoice_outlives_option))
+clauses.should("L1-88", _MEASURE, "the invoice can be paid until bolt11.expires_at")(_on(rules.invoice_outlives_option))
 clauses.should("L1-89", _MEASURE, "the invoice's final CLTV lets it be held, for two days at most (19 to 288 blocks)")(
     _on(rules.invoice_can_be_held)
 )
@@ -67,7 +67,7 @@ async def invoice_network(lsp: Subject) -> None:
     rules.invoice_network(await orders(lsp), lsp.network)
 
 
-@clauses.should("L1-91", "lsps's own measure", "the invoice pays the LSP's own node")
+@clauses.should("L1-91", _MEASURE, "the invoice pays the LSP's own node")
 async def invoice_payee(lsp: Subject) -> None:
     rules.invoice_payee(await orders(lsp), lsp.lsp)
 

@@ -111,6 +111,7 @@ for _id, _option in MISMATCHES.items():
 async def names_an_option(lsp: Subject) -> None:
     await _ask_all(lsp, [_is_refused_for(option) for option in MISMATCHES.values()])
     for reply in _errors(lsp, OPTION_MISMATCH):
+        reply.require_data()
         named = reply.data.get("property")
         if named not in OPTIONS:
             raise Broken(f"data.property is {shown(named)}", reply.exchange)
@@ -120,6 +121,7 @@ async def names_an_option(lsp: Subject) -> None:
 async def has_a_message(lsp: Subject) -> None:
     await _ask_all(lsp, [_is_refused_for("max_channel_expiry_blocks"), _is_invalid("L1-61")])
     for reply in [*_errors(lsp, OPTION_MISMATCH), *_errors(lsp, INVALID_PARAMS)]:
+        reply.require_data()
         text = reply.data.get("message")
         if not isinstance(text, str):
             raise Broken(f"data.message is {shown(text)}", reply.exchange)
@@ -196,6 +198,7 @@ async def names_the_field(lsp: Subject) -> None:
         except Broken:
             continue
         reply = await lsp.ask(_METHOD, await invalid_request(lsp, field, value))
+        reply.require_data()
         if reply.data.get("property") != field:
             raise Broken(f"data.property is {shown(reply.data.get('property'))}; {field} is invalid", reply.exchange)
 
@@ -206,6 +209,7 @@ async def names_the_field(lsp: Subject) -> None:
 async def unknown_field(lsp: Subject) -> None:
     reply = await lsp.ask(_METHOD, {**await lsp.channel_request(), UNKNOWN_FIELD: 1})
     expect_code(reply, INVALID_PARAMS)
+    reply.require_data()
     expect(reply.data.get("unrecognized") == [UNKNOWN_FIELD], f"error is {shown(reply.error)}")
 
 
@@ -215,7 +219,7 @@ async def unknown_token(lsp: Subject) -> None:
     expect_code(reply, UNRECOGNIZED_OR_STALE_TOKEN)
 
 
-@clauses.should("L1-73", "bLIP-50, LSPS0.onchain_address", "a refund address of another network is refused with -32602")
+@clauses.should("L1-73", "lsps's own measure", "a refund address of another network is refused with -32602")
 async def foreign_refund_address(lsp: Subject) -> None:
     other = Network.TESTNET if lsp.network is Network.MAINNET else Network.MAINNET
     address = encode_address(WitnessProgram(0, REFUND_PROGRAM), other)

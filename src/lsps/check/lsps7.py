@@ -69,8 +69,7 @@ async def expiration_type(lsp: Subject) -> None:
 @clauses.must("L7-06", _CHANNEL, "original_order, where it is, is an object with the texts id and service")
 async def original_order_form(lsp: Subject) -> None:
     for entry in await _entries(lsp):
-        if "original_order" in entry:
-            original = entry["original_order"]
+        if (original := entry.get("original_order")) is not None:
             kept = isinstance(original, dict) and all(isinstance(original.get(key), str) for key in ("id", "service"))
             expect(kept, f"original_order is {shown(original)}")
 
@@ -78,13 +77,12 @@ async def original_order_form(lsp: Subject) -> None:
 @clauses.must("L7-07", _CHANNEL, "extension_order_ids, where it is, is an array of texts")
 async def extension_ids_form(lsp: Subject) -> None:
     for entry in await _entries(lsp):
-        if "extension_order_ids" in entry:
-            ids = entry["extension_order_ids"]
+        if (ids := entry.get("extension_order_ids")) is not None:
             kept = isinstance(ids, list) and all(isinstance(order_id, str) for order_id in ids)
             expect(kept, f"extension_order_ids is {shown(ids)}")
 
 
-@clauses.should("L7-08", _CHANNEL, "no channel is listed twice")
+@clauses.should("L7-08", "lsps's own measure", "no channel is listed twice")
 async def listed_once(lsp: Subject) -> None:
     scids = [str(entry.get("short_channel_id")) for entry in await _entries(lsp)]
     expect(len(set(scids)) == len(scids), f"the list is {shown(scids)}")

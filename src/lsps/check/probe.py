@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from lsps.check.model import Broken, Exchange, Untold
+from lsps.check.values import shown
 from lsps.clock import Clock, timeout
 from lsps.errors import LspsError
 from lsps.node.contract import Message, Messages
@@ -19,6 +20,8 @@ from lsps.units import NodeId
 ID_BYTES = 16
 MOST_KEPT = 1_000
 """Messages of one exchange: an LSP that floods us is caught by then."""
+BAD_ID = "lsps-check"
+"""The id in every bad payload that has one."""
 PING = "lsps0.list_protocols"
 """What every LSP must answer, always: whether it still listens is asked with it."""
 
@@ -64,6 +67,12 @@ class Reply:
         data = None if self.error is None else self.error.get("data")
         return data if isinstance(data, dict) else {}
 
+    def require_data(self) -> None:
+        """That `error.data`, where it is, is an object, is one check (L0-48). Raises Untold, so that it stays one."""
+        data = None if self.error is None else self.error.get("data")
+        if data is not None and not isinstance(data, dict):
+            raise Untold("error.data is no object: see L0-48")
+
 
 @runtime_checkable
 class CanDisconnect(Protocol):
@@ -101,7 +110,8 @@ class Probe:
         self._came = asyncio.Event()
         self._by_id: dict[str | int, Exchange] = {}
         self._answers: dict[int, dict[str, Any]] = {}
-        self._raw: Exchange | None = None
+        self._bad: Exchange | None = None
+        self._asked: Exchange | None = None
 
     @asynccontextmanager
     async def running(self, address: str | None) -> AsyncIterator[None]:
@@ -127,7 +137,7 @@ class Probe:
                 self._sort(event.payload)
 
     def _sort(self, payload: bytes) -> None:
-        """To the exchange it belongs to: by its id; without one, to the bad payload that waits for an answer."""
+        """To the exchange it belongs to: by its id; without one, to what waits for an answer, as nothing else does."""
         try:
             message = read_json(payload)
         except ValueError:
@@ -135,8 +145,9 @@ class Probe:
         is_answer = isinstance(message, dict) and "method" not in message
         answered = message.get("id") if is_answer else None
         exchange = self._by_id.get(answered) if isinstance(answered, str | int) else None
-        if exchange is None and is_answer and answered is None:
-            exchange = self._raw
+        if exchange is None and is_answer and (answered is None or answered == BAD_ID):
+            # With id null: what an LSP says to a request that it takes for a bad payload.
+            exchange = self._bad or (self._asked if answered is None else None)
         if exchange is None:
             exchange = self.unasked
         elif is_answer:
@@ -152,24 +163,28 @@ class Probe:
         return self._randomness(ID_BYTES).hex()
 
     async def request(self, method: str, params: object, request_id: str | int | None = None) -> Reply:
-        """The answer to one request. Raises Broken when none comes; Untold once the LSP is deaf."""
+        """The answer to one request. Raises Broken when none comes, or with id null; Untold once the LSP is deaf."""
         request_id = self.fresh_id() if request_id is None else request_id
         message = {"jsonrpc": "2.0", "method": method, "params": params, "id": request_id}
         return await self.send_request(msgspec.json.encode(message), request_id)
 
     async def send_request(self, payload: bytes, request_id: str | int) -> Reply:
         """As `request`, for a payload that is written already."""
-        exchange = await self._send(payload, request_id)
-        if await self._answered(exchange):
+        self._asked = exchange = await self._send(payload, request_id)
+        answered = await self._answered(exchange)
+        self._asked = None
+        if answered and self._answers[id(exchange)].get("id") == request_id:
             return Reply(self._answers[id(exchange)], exchange)
         await self._still_listening("a request that it did not answer")
+        if answered:
+            raise Broken(f"the answer has not the request's id: {shown(self._answers[id(exchange)])}", exchange)
         raise Broken(f"no answer within {self.times.answer:g} seconds", exchange)
 
     async def send_bad(self, payload: bytes) -> tuple[Reply | None, bool]:
-        """What comes with id null as the answer to a bad payload, and whether a good request is answered after it."""
-        self._raw = exchange = await self._send(payload, None)
+        """What comes as the answer to a bad payload, and whether a good request is answered after it."""
+        self._bad = exchange = await self._send(payload, None)
         answered = await self._answered(exchange)
-        self._raw = None
+        self._bad = None
         listens = await self._still_listening("a bad payload")
         return (Reply(self._answers[id(exchange)], exchange) if answered else None), listens
 

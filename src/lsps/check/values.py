@@ -10,7 +10,7 @@ from typing import Any
 from lsps.protocol.fields import read_datetime
 from lsps.protocol.sanitize import sanitize
 
-DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+DATETIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
 AMOUNT = re.compile(r"0|[1-9]\d{0,19}", re.ASCII)
 SCID = re.compile(r"(?:0|[1-9]\d*)x(?:0|[1-9]\d*)x(?:0|[1-9]\d*)", re.ASCII)
 OUTPOINT = re.compile(r"[0-9a-fA-F]{64}:(?:0|[1-9]\d{0,4})", re.ASCII)
