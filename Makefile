@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo test lint interop-lnd format proto requirements clean
+.PHONY: help demo test lint interop-lnd interop-ldk format proto requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,7 @@ demo: $(READY) ## the whole story on simulated nodes, in seconds
 	@$(BIN)/lsps demo
 
 test: $(READY) ## the fast tests: pure parts, SQLite, simulated nodes
-	$(BIN)/pytest tests --ignore=tests/e2e -n 2
+	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk -n 2
 
 lint: $(READY) ## ruff, strict types, import rules
 	$(BIN)/ruff check .
@@ -31,6 +31,10 @@ lint: $(READY) ## ruff, strict types, import rules
 interop-lnd: $(READY) ## real LND nodes on regtest (builds lnd and btcd once; needs Go)
 	$(BIN)/python -m interop.lnd.build
 	$(BIN)/pytest tests/e2e
+
+interop-ldk: $(READY) ## LDK's released crates over TCP, both ways (builds them once; needs Rust)
+	$(BIN)/python -m interop.ldk.build
+	$(BIN)/pytest tests/ldk
 
 format: $(READY) ## let ruff put the code in order
 	$(BIN)/ruff check --fix .

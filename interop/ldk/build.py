@@ -65,7 +65,11 @@ def _key() -> str:
     digest = hashlib.sha256()
     for file in (RECIPE / "Cargo.toml", *sorted((RECIPE / "src").glob("*.rs"))):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    digest.update(subprocess.run([_rust("rustc"), "--version", "--verbose"], capture_output=True, check=True).stdout)
+    command = [_rust("rustc"), "--version", "--verbose"]
+    asked = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        raise BuildError(f"`rustc --version` failed: {asked.stderr.strip()}")
+    digest.update(asked.stdout.encode())
     return digest.hexdigest()[:16]
 
 

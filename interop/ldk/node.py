@@ -149,9 +149,15 @@ class LdkNode:
         """The next create_order that LDK took and leaves to the LSP's owner."""
         return await self.event("request_for_payment_details")
 
-    async def send_payment_details(self, request: Event, **options: Mapping[str, Any]) -> None:
-        """Answers create_order with these options: bolt11={…}, onchain={…}."""
+    async def send_payment_details(self, request: Event, **options: Mapping[str, Any]) -> str:
+        """Answers create_order with these options: bolt11={…}, onchain={…}. Returns the order's id, read off the reply:
+        LDK tells it to the customer alone."""
         await self._settle("send_payment_details", request, payment=options)
+        while True:
+            sent = json.loads((await self.event("sent", peer=request["peer"]))["payload"])
+            if sent.get("id") == request["request_id"]:
+                order_id: str = sent["result"]["order_id"]
+                return order_id
 
     async def invalid_token(self, request: Event) -> None:
         await self._settle("invalid_token", request)

@@ -11,9 +11,12 @@ pub fn emit(line: Value) {
 
 pub fn to_json(event: LiquidityEvent) -> Value {
     match event {
-        LiquidityEvent::LSPS0Client(LSPS0ClientEvent::ListProtocolsResponse { counterparty_node_id, protocols }) => {
+        LiquidityEvent::LSPS0Client(LSPS0ClientEvent::ListProtocolsResponse {
+            counterparty_node_id,
+            protocols,
+        }) => {
             json!({"event": "protocols", "peer": counterparty_node_id.to_string(), "protocols": protocols})
-        },
+        }
         LiquidityEvent::LSPS1Client(event) => client(event),
         LiquidityEvent::LSPS1Service(LSPS1ServiceEvent::RequestForPaymentDetails {
             request_id,
@@ -33,19 +36,34 @@ pub fn to_json(event: LiquidityEvent) -> Value {
 
 fn client(event: LSPS1ClientEvent) -> Value {
     match event {
-        LSPS1ClientEvent::SupportedOptionsReady { request_id, counterparty_node_id, supported_options } => json!({
+        LSPS1ClientEvent::SupportedOptionsReady {
+            request_id,
+            counterparty_node_id,
+            supported_options,
+        } => json!({
             "event": "info",
             "peer": counterparty_node_id.to_string(),
             "request_id": request_id,
             "options": supported_options,
         }),
-        LSPS1ClientEvent::SupportedOptionsRequestFailed { request_id, counterparty_node_id, error } => json!({
+        LSPS1ClientEvent::SupportedOptionsRequestFailed {
+            request_id,
+            counterparty_node_id,
+            error,
+        } => json!({
             "event": "info_failed",
             "peer": counterparty_node_id.to_string(),
             "request_id": request_id,
             "error": error,
         }),
-        LSPS1ClientEvent::OrderCreated { request_id, counterparty_node_id, order_id, order, payment, channel } => {
+        LSPS1ClientEvent::OrderCreated {
+            request_id,
+            counterparty_node_id,
+            order_id,
+            order,
+            payment,
+            channel,
+        } => {
             json!({
                 "event": "order_created",
                 "peer": counterparty_node_id.to_string(),
@@ -55,8 +73,15 @@ fn client(event: LSPS1ClientEvent) -> Value {
                 "payment": payment,
                 "channel": channel,
             })
-        },
-        LSPS1ClientEvent::OrderStatus { request_id, counterparty_node_id, order_id, order, payment, channel } => {
+        }
+        LSPS1ClientEvent::OrderStatus {
+            request_id,
+            counterparty_node_id,
+            order_id,
+            order,
+            payment,
+            channel,
+        } => {
             json!({
                 "event": "order_status",
                 "peer": counterparty_node_id.to_string(),
@@ -66,8 +91,12 @@ fn client(event: LSPS1ClientEvent) -> Value {
                 "payment": payment,
                 "channel": channel,
             })
-        },
-        LSPS1ClientEvent::OrderRequestFailed { request_id, counterparty_node_id, error } => json!({
+        }
+        LSPS1ClientEvent::OrderRequestFailed {
+            request_id,
+            counterparty_node_id,
+            error,
+        } => json!({
             "event": "order_failed",
             "peer": counterparty_node_id.to_string(),
             "request_id": request_id,

@@ -11,8 +11,8 @@ use lightning::ln::msgs::UnsignedGossipMessage;
 use lightning::ln::script::ShutdownScript;
 use lightning::offers::invoice::UnsignedBolt12Invoice;
 use lightning::sign::{
-    EntropySource, InMemorySigner, KeysManager, NodeSigner, PeerStorageKey, ReceiveAuthKey, Recipient,
-    SignerProvider,
+    EntropySource, InMemorySigner, KeysManager, NodeSigner, PeerStorageKey, ReceiveAuthKey,
+    Recipient, SignerProvider,
 };
 use lightning_invoice::RawBolt11Invoice;
 
@@ -30,7 +30,10 @@ pub fn from_hex(text: &str) -> Result<[u8; 32], String> {
 impl Keys {
     pub fn new(node_secret: [u8; 32], now: Duration) -> Self {
         let other = KeysManager::new(&node_secret, now.as_secs(), now.subsec_nanos(), true);
-        Self { node_secret: SecretKey::from_slice(&node_secret).expect("read from hex"), other }
+        Self {
+            node_secret: SecretKey::from_slice(&node_secret).expect("read from hex"),
+            other,
+        }
     }
 }
 
@@ -42,7 +45,12 @@ impl NodeSigner for Keys {
         }
     }
 
-    fn ecdh(&self, _: Recipient, other_key: &PublicKey, tweak: Option<&Scalar>) -> Result<SharedSecret, ()> {
+    fn ecdh(
+        &self,
+        _: Recipient,
+        other_key: &PublicKey,
+        tweak: Option<&Scalar>,
+    ) -> Result<SharedSecret, ()> {
         let secret = match tweak {
             Some(tweak) => self.node_secret.mul_tweak(tweak).map_err(|_| ())?,
             None => self.node_secret,
@@ -91,7 +99,8 @@ impl SignerProvider for Keys {
     type EcdsaSigner = InMemorySigner;
 
     fn generate_channel_keys_id(&self, inbound: bool, user_channel_id: u128) -> [u8; 32] {
-        self.other.generate_channel_keys_id(inbound, user_channel_id)
+        self.other
+            .generate_channel_keys_id(inbound, user_channel_id)
     }
 
     fn derive_channel_signer(&self, channel_keys_id: [u8; 32]) -> InMemorySigner {

@@ -31,7 +31,8 @@ struct Arguments {
 
 impl Arguments {
     fn parse() -> Result<Self, String> {
-        let (mut key, mut network, mut listen) = (None, bitcoin::Network::Regtest, "127.0.0.1:0".to_string());
+        let (mut key, mut network, mut listen) =
+            (None, bitcoin::Network::Regtest, "127.0.0.1:0".to_string());
         let (mut client, mut service) = (false, None);
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -42,22 +43,40 @@ impl Arguments {
                 "--listen" => listen = value()?,
                 "--client" => client = true,
                 "--service" => {
-                    service = Some(serde_json::from_str(&value()?).map_err(|e| format!("--service: {e}"))?)
-                },
+                    service = Some(
+                        serde_json::from_str(&value()?).map_err(|e| format!("--service: {e}"))?,
+                    )
+                }
                 _ => return Err(format!("unknown argument {name}")),
             }
         }
-        Ok(Self { key: key.ok_or("--key is missing")?, network, listen, client, service })
+        Ok(Self {
+            key: key.ok_or("--key is missing")?,
+            network,
+            listen,
+            client,
+            service,
+        })
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), String> {
     let arguments = Arguments::parse()?;
-    let node = Node::new(arguments.key, arguments.network, arguments.client, arguments.service).await;
-    let listener = TcpListener::bind(&arguments.listen).await.map_err(|e| e.to_string())?;
+    let node = Node::new(
+        arguments.key,
+        arguments.network,
+        arguments.client,
+        arguments.service,
+    )
+    .await;
+    let listener = TcpListener::bind(&arguments.listen)
+        .await
+        .map_err(|e| e.to_string())?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    emit(json!({"event": "ready", "node_id": node.node_id.to_string(), "address": address.to_string()}));
+    emit(
+        json!({"event": "ready", "node_id": node.node_id.to_string(), "address": address.to_string()}),
+    );
     tokio::spawn(accept(node.clone(), listener));
     tokio::spawn(send_what_is_queued(node.clone()));
     tokio::spawn(tell_events(node.clone()));
@@ -76,7 +95,10 @@ async fn main() -> Result<(), String> {
 async fn accept(node: Node, listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
         if let Ok(stream) = stream.into_std() {
-            tokio::spawn(lightning_net_tokio::setup_inbound(node.peers.clone(), stream));
+            tokio::spawn(lightning_net_tokio::setup_inbound(
+                node.peers.clone(),
+                stream,
+            ));
         }
     }
 }
@@ -84,7 +106,9 @@ async fn accept(node: Node, listener: TcpListener) {
 /// What LDK's background processor does for LiquidityManager.
 async fn send_what_is_queued(node: Node) {
     loop {
-        node.liquidity.get_pending_msgs_or_needs_persist_future().await;
+        node.liquidity
+            .get_pending_msgs_or_needs_persist_future()
+            .await;
         let _ = node.liquidity.persist().await;
         node.peers.process_events();
     }

@@ -21,29 +21,45 @@ pub struct Messages {
 
 impl Messages {
     pub fn new(liquidity: Arc<Liquidity>) -> Self {
-        Self { liquidity, raw: Mutex::new(Vec::new()) }
+        Self {
+            liquidity,
+            raw: Mutex::new(Vec::new()),
+        }
     }
 
     /// Queues a payload that LDK itself would not send.
     pub fn send_raw(&self, peer: PublicKey, payload: String) {
-        self.raw.lock().unwrap().push((peer, RawLSPSMessage { payload }));
+        self.raw
+            .lock()
+            .unwrap()
+            .push((peer, RawLSPSMessage { payload }));
     }
 }
 
 impl CustomMessageReader for Messages {
     type CustomMessage = RawLSPSMessage;
 
-    fn read<R: LengthLimitedRead>(&self, kind: u16, buffer: &mut R) -> Result<Option<RawLSPSMessage>, DecodeError> {
+    fn read<R: LengthLimitedRead>(
+        &self,
+        kind: u16,
+        buffer: &mut R,
+    ) -> Result<Option<RawLSPSMessage>, DecodeError> {
         self.liquidity.read(kind, buffer)
     }
 }
 
 impl CustomMessageHandler for Messages {
-    fn handle_custom_message(&self, message: RawLSPSMessage, peer: PublicKey) -> Result<(), LightningError> {
+    fn handle_custom_message(
+        &self,
+        message: RawLSPSMessage,
+        peer: PublicKey,
+    ) -> Result<(), LightningError> {
         let payload = message.payload.clone();
         let handled = self.liquidity.handle_custom_message(message, peer);
         let error = handled.as_ref().err().map(|error| error.err.clone());
-        emit(json!({"event": "received", "peer": peer.to_string(), "payload": payload, "error": error}));
+        emit(
+            json!({"event": "received", "peer": peer.to_string(), "payload": payload, "error": error}),
+        );
         handled
     }
 

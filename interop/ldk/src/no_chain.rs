@@ -31,7 +31,9 @@ impl FeeEstimator for Nothing {
 
 impl Watch<InMemorySigner> for Nothing {
     fn watch_channel(
-        &self, _: ChannelId, _: ChannelMonitor<InMemorySigner>,
+        &self,
+        _: ChannelId,
+        _: ChannelMonitor<InMemorySigner>,
     ) -> Result<ChannelMonitorUpdateStatus, ()> {
         Err(())
     }
@@ -40,20 +42,31 @@ impl Watch<InMemorySigner> for Nothing {
         ChannelMonitorUpdateStatus::UnrecoverableError
     }
 
-    fn release_pending_monitor_events(&self) -> Vec<(OutPoint, ChannelId, Vec<MonitorEvent>, PublicKey)> {
+    fn release_pending_monitor_events(
+        &self,
+    ) -> Vec<(OutPoint, ChannelId, Vec<MonitorEvent>, PublicKey)> {
         Vec::new()
     }
 }
 
 impl Router for Nothing {
     fn find_route(
-        &self, _: &PublicKey, _: &RouteParameters, _: Option<&[&ChannelDetails]>, _: InFlightHtlcs,
+        &self,
+        _: &PublicKey,
+        _: &RouteParameters,
+        _: Option<&[&ChannelDetails]>,
+        _: InFlightHtlcs,
     ) -> Result<Route, &'static str> {
         Err("no channels")
     }
 
     fn create_blinded_payment_paths<T: Signing + Verification>(
-        &self, _: PublicKey, _: ReceiveAuthKey, _: Vec<ChannelDetails>, _: ReceiveTlvs, _: Option<u64>,
+        &self,
+        _: PublicKey,
+        _: ReceiveAuthKey,
+        _: Vec<ChannelDetails>,
+        _: ReceiveTlvs,
+        _: Option<u64>,
         _: &Secp256k1<T>,
     ) -> Result<Vec<BlindedPaymentPath>, ()> {
         Err(())

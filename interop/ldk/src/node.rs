@@ -62,9 +62,20 @@ pub struct Node {
 }
 
 impl Node {
-    pub async fn new(key: [u8; 32], network: Network, client: bool, service: Option<LSPS1Options>) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-        let (keys, nothing, log) = (Arc::new(Keys::new(key, now)), Arc::new(Nothing), Arc::new(StandardError));
+    pub async fn new(
+        key: [u8; 32],
+        network: Network,
+        client: bool,
+        service: Option<LSPS1Options>,
+    ) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock after 1970");
+        let (keys, nothing, log) = (
+            Arc::new(Keys::new(key, now)),
+            Arc::new(Nothing),
+            Arc::new(StandardError),
+        );
         let channels = Arc::new(ChannelManager::new(
             nothing.clone(),
             nothing.clone(),
@@ -76,7 +87,10 @@ impl Node {
             keys.clone(),
             keys.clone(),
             UserConfig::default(),
-            ChainParameters { network, best_block: BlockLocator::from_network(network) },
+            ChainParameters {
+                network,
+                best_block: BlockLocator::from_network(network),
+            },
             now.as_secs() as u32,
         ));
         let service = service.map(|supported_options| LiquidityServiceConfig {
@@ -85,17 +99,26 @@ impl Node {
             lsps5_service_config: None,
             advertise_service: true,
         });
-        let client = client.then(|| LiquidityClientConfig {
-            lsps1_client_config: Some(LSPS1ClientConfig { max_channel_fees_msat: None }),
+        let client = client.then_some(LiquidityClientConfig {
+            lsps1_client_config: Some(LSPS1ClientConfig {
+                max_channel_fees_msat: None,
+            }),
             lsps2_client_config: None,
             lsps5_client_config: None,
         });
         let store = KVStoreSyncWrapper(nothing.clone());
-        let liquidity =
-            LiquidityManager::new(keys.clone(), keys.clone(), channels.clone(), store, nothing, service, client)
-                .await
-                .map(Arc::new)
-                .expect("an empty store can be read");
+        let liquidity = LiquidityManager::new(
+            keys.clone(),
+            keys.clone(),
+            channels.clone(),
+            store,
+            nothing,
+            service,
+            client,
+        )
+        .await
+        .map(Arc::new)
+        .expect("an empty store can be read");
         let messages = Arc::new(Messages::new(liquidity.clone()));
         let peers = Arc::new(PeerManager::new(
             MessageHandler {
@@ -111,6 +134,11 @@ impl Node {
             keys.clone(),
         ));
         let node_id = keys.get_node_id(Recipient::Node).expect("a node has a key");
-        Self { node_id, liquidity, messages, peers }
+        Self {
+            node_id,
+            liquidity,
+            messages,
+            peers,
+        }
     }
 }
