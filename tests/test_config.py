@@ -177,6 +177,7 @@ WRONG = [
     ),
     ("[limits]\nrequests_per_peer = 0", "limits.requests_per_peer", "expected int >= 1"),
     ("[limits]\nreply_bytes = 70_000", "limits.reply_bytes", "expected int <= 65533"),
+    ("[limits]\nprune_after_days = 36_501", "limits.prune_after_days", "expected int <= 36500"),
     ("[limits]\nprice_seconds = nan", "limits.price_seconds", "expected float > 0"),
     ("[compat]\ndefault = 'lnd'", "compat.default", "expected one of: spec, ldk"),
     (f"[compat.peers]\n{PEER} = 'x'", f"compat.peers.{PEER}", "expected one of: spec, ldk"),
@@ -205,7 +206,14 @@ def test_an_error_never_shows_a_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "text"), [(b"node =", "is not TOML"), (b"node = '\xff'", "is not UTF-8"), (None, "cannot be read")]
+    ("content", "text"),
+    [
+        (b"node =", "is not TOML"),
+        (b"node = '\xff'", "is not UTF-8"),
+        (b"node = " + b"[" * 5_000, "nested too deeply"),
+        (b"node = 1" + b"0" * 5_000, "too long"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_file_that_is_no_toml_is_told(tmp_path: Path, content: bytes | None, text: str) -> None:
     """A file that cannot be read or parsed must be named, with the reason."""

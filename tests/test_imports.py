@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "lsps"
 
-LEAVES = {"errors", "logs", "clock", "failpoints"}
+LEAVES = {"errors", "logs", "clock", "failpoints", "paths"}
 UNITS = LEAVES | {"units"}
 LIGHTNING = UNITS | {"lightning"}
 PROTOCOL = LIGHTNING | {"protocol"}
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "logs": set[str](),
     "clock": set[str](),
     "failpoints": set[str](),
+    "paths": {"errors"},
     "units": UNITS,
     "lightning": LIGHTNING,
     "protocol": PROTOCOL,

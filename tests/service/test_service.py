@@ -119,6 +119,8 @@ def with_options(**changes: Any) -> Offer:
         (with_options(), PLAIN, "lsps1.min_required_channel_confirmations"),
         (with_options(), PLAIN | {47}, "lsps1.min_required_channel_confirmations"),
         (with_options(supports_zero_channel_reserve=True), LARGE, "lsps1.supports_zero_channel_reserve"),
+        (with_options(max_channel_expiry_blocks=5_256_001), LARGE, "lsps1.max_channel_expiry_blocks"),
+        (Offer(lsps7=ExtensionOffer(5_256_001)), LARGE, "lsps7.max_channel_extension_expiry_blocks"),
     ],
 )
 def test_what_the_node_cannot_deliver_stops_the_start(offer: Offer, features: frozenset[int], key: str) -> None:
@@ -136,6 +138,7 @@ def test_what_the_node_cannot_deliver_stops_the_start(offer: Offer, features: fr
         (with_options(max_channel_balance_sat=Sat(16_777_216)), LARGE),
         (with_options(min_required_channel_confirmations=1), PLAIN),
         (Offer(lsps7=ExtensionOffer()), PLAIN),
+        (Offer(lsps7=ExtensionOffer(5_256_000)), PLAIN),
     ],
 )
 def test_what_the_node_can_deliver_is_fine(offer: Offer, features: frozenset[int]) -> None:

@@ -24,6 +24,7 @@ from lsps.compose import AdapterMissing, InvalidUrl
 from lsps.config.errors import ConfigError
 from lsps.errors import LspsError
 from lsps.node.contract import NodeError, NodeUnreachable, PeerNotConnected
+from lsps.paths import InvalidPath
 from lsps.service.startup import CannotDeliver
 from lsps.store.orders import StoreError
 
@@ -47,7 +48,16 @@ class Verdict:
 
 _VERDICTS: tuple[tuple[tuple[type[LspsError], ...], Verdict], ...] = (
     (
-        (UsageError, ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, InvalidLspAddress, UnknownCheck),
+        (
+            UsageError,
+            ConfigError,
+            CannotDeliver,
+            InvalidUrl,
+            InvalidPath,
+            AdapterMissing,
+            InvalidLspAddress,
+            UnknownCheck,
+        ),
         Verdict(USAGE),
     ),
     (

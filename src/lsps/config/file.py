@@ -85,6 +85,10 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} is not UTF-8 text") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
+    except ValueError:  # tomllib reads integers with int(), which has a limit of digits
+        raise ConfigError(f"{path} has a number that is too long") from None
 
 
 def _parsed(raw: Mapping[str, object], path: Path) -> Config:

@@ -90,7 +90,7 @@ class LimitsTable(Table, frozen=True, kw_only=True):
     reply_bytes: Annotated[int, Meta(ge=1_000, le=65_533)] = 60_000
     node_seconds: Seconds = 4.0
     price_seconds: Seconds = 1.0
-    prune_after_days: Count = 30
+    prune_after_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
 
 
 class ListenTable(Table, frozen=True, kw_only=True):

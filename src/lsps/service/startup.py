@@ -10,6 +10,8 @@ SCID_ALIAS_FEATURES = frozenset({46, 47})
 """BOLT 9 option_scid_alias, either bit."""
 ZERO_CONF_FEATURES = frozenset({50, 51})
 """BOLT 9 option_zeroconf, either bit."""
+MAX_LEASE_BLOCKS = 5_256_000
+"""A hundred years. The end of a much longer lease is a date that cannot be told (channel.expires_at, bLIP-51 §4)."""
 
 
 class CannotDeliver(LspsError):
@@ -22,6 +24,7 @@ class CannotDeliver(LspsError):
 
 def check_offer(offer: Offer, info: NodeInfo) -> None:
     """Raises CannotDeliver for the first thing that customers would pay for in vain."""
+    _check_leases(offer)
     if offer.lsps1 is None:
         if offer.lsps7 is None:
             raise CannotDeliver("lsps1", "nothing is offered: add a table [lsps1], [lsps7] or both")
@@ -44,3 +47,15 @@ def check_offer(offer: Offer, info: NodeInfo) -> None:
         raise CannotDeliver(
             "lsps1.supports_zero_channel_reserve", "no node that lsps knows can open such a channel; set false"
         )
+
+
+def _check_leases(offer: Offer) -> None:
+    longest = {
+        "lsps1.max_channel_expiry_blocks": 0 if offer.lsps1 is None else offer.lsps1.options.max_channel_expiry_blocks,
+        "lsps7.max_channel_extension_expiry_blocks": (
+            0 if offer.lsps7 is None else offer.lsps7.max_channel_extension_expiry_blocks
+        ),
+    }
+    for key, blocks in longest.items():
+        if blocks > MAX_LEASE_BLOCKS:
+            raise CannotDeliver(key, f"no lease is longer than {MAX_LEASE_BLOCKS} blocks, a hundred years")

@@ -84,6 +84,7 @@ def test_urls(tmp_path: Path) -> None:
         "bolt8://?socks5=host",
         "bolt8://?nonsense",
         "bolt8://#x",
+        "bolt8://[",
         "lnd://",
     ],
 )

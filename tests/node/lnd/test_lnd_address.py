@@ -60,6 +60,8 @@ def test_directory_form_means_mainnet_unless_told(tmp_path: Path) -> None:
         ("lnd:///dir?rpc=nowhere", "rpc"),
         ("lnd:///dir?network", "NAME=VALUE"),
         ("lnd:///dir?colour=red", "colour"),
+        ("lnd://[host:1?tls_cert=a&macaroon=b", "no URL"),
+        (f"lnd:///{'d' * 300}", "cannot look for"),
     ],
 )
 def test_a_wrong_url_is_refused_by_its_part(url: str, names: str) -> None:

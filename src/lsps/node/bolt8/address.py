@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from lsps.node.bolt8.dialing import split_address
 from lsps.node.contract import NodeError
+from lsps.paths import seen_from
 from lsps.units import Network
 
 T = TypeVar("T")
@@ -33,8 +34,11 @@ class Bolt8Address:
 
 
 def parse(url: str, base: Path = Path()) -> Bolt8Address:
-    """Relative paths are seen from `base`. Raises InvalidNodeUrl."""
-    parts = urlsplit(url)
+    """Relative paths are seen from `base`. Raises InvalidNodeUrl, InvalidPath."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidNodeUrl(f"this is no URL: {error!s:.200}") from None
     if parts.scheme != "bolt8" or parts.netloc or parts.path not in ("", "/") or parts.fragment:
         raise InvalidNodeUrl(
             "write bolt8://?key=PATH&network=…, or bolt8:// alone; the LSP's address is not part of it"
@@ -49,7 +53,7 @@ def parse(url: str, base: Path = Path()) -> Bolt8Address:
         raise InvalidNodeUrl("after bolt8://? come key, network and socks5, each at most once and with a value")
     key, socks5 = options.get("key"), options.get("socks5")
     return Bolt8Address(
-        None if key is None else base / Path(key).expanduser(),
+        None if key is None else seen_from(base, key),
         _read(Network, options.get("network"), f"network is one of {', '.join(Network)}"),
         None if _read(split_address, socks5, "socks5 is HOST:PORT, like 127.0.0.1:9050") is None else socks5,
     )

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lsps.logs import event
 from lsps.node.contract import NodeError
+from lsps.paths import seen_from
 from lsps.units import Network
 
 DEFAULT_RPC = "127.0.0.1:10009"
@@ -38,8 +39,11 @@ class LndAddress:
 
 
 def parse(url: str, base: Path = Path()) -> LndAddress:
-    """The address that the URL names. Relative paths are relative to `base`. Raises InvalidNodeUrl."""
-    parts = urlsplit(url)
+    """The address that the URL names. Relative paths are relative to `base`. Raises InvalidNodeUrl, InvalidPath."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidNodeUrl(f"this is no URL: {error!s:.200}") from None
     if parts.scheme != "lnd":
         raise InvalidNodeUrl(f"a URL of an LND node begins with lnd://, not {parts.scheme or 'nothing'}://")
     if parts.username is not None or parts.fragment:
@@ -50,15 +54,15 @@ def parse(url: str, base: Path = Path()) -> LndAddress:
         options = _options(parts.query, ("tls_cert", "macaroon"))
         return LndAddress(
             _host_and_port(parts.netloc, "host"),
-            base / Path(_required(options, "tls_cert")).expanduser(),
-            base / Path(_required(options, "macaroon")).expanduser(),
+            seen_from(base, _required(options, "tls_cert")),
+            seen_from(base, _required(options, "macaroon")),
         )
     if parts.path in ("", "/"):
         raise InvalidNodeUrl(
             "write lnd://HOST:PORT?tls_cert=PATH&macaroon=PATH or lnd:///path/to/lnddir?network=regtest"
         )
     options = _options(parts.query, ("network", "rpc"))
-    directory = Path(unquote(parts.path))
+    directory = seen_from(Path("/"), unquote(parts.path))
     network = _network(options.get("network", Network.MAINNET.value))
     rpc = _host_and_port(options["rpc"], "rpc") if "rpc" in options else DEFAULT_RPC
     return LndAddress(rpc, directory / "tls.cert", _macaroon_in(directory, network))
@@ -115,8 +119,11 @@ def _network(text: str) -> Network:
 
 def _macaroon_in(directory: Path, network: Network) -> Path:
     own = directory / "lsps.macaroon"
-    if own.exists():
-        return own
+    try:
+        if own.exists():
+            return own
+    except OSError as error:
+        raise InvalidNodeUrl(f"lnd's directory: cannot look for {own}: {error.strerror}") from error
     admin = directory / "data" / "chain" / "bitcoin" / network.value / "admin.macaroon"
     event(
         _logger,
