@@ -45,14 +45,14 @@ MakeWriter = Callable[[sqlite3.Connection, Path], Writer]
 
 
 @dataclass(slots=True)
-class _Queued:
+class Queued:
     job: Job[Any]
     future: asyncio.Future[Any] | None = None
     result: Any = None
     error: Exception | None = None
 
 
-def write_group(connection: sqlite3.Connection, path: Path, group: Sequence[_Queued]) -> None:
+def write_group(connection: sqlite3.Connection, path: Path, group: Sequence[Queued]) -> None:
     """One transaction for all; afterwards each has its result or its error."""
     try:
         try:
@@ -69,7 +69,7 @@ def write_group(connection: sqlite3.Connection, path: Path, group: Sequence[_Que
             queued.error = unavailable(path, error)
 
 
-def _run_in_savepoint(connection: sqlite3.Connection, path: Path, queued: _Queued) -> None:
+def _run_in_savepoint(connection: sqlite3.Connection, path: Path, queued: Queued) -> None:
     connection.execute("SAVEPOINT job")
     try:
         queued.result = queued.job(connection)
@@ -91,7 +91,7 @@ class InlineWriter:
         self._path = path
 
     async def run(self, job: Job[T]) -> T:
-        queued = _Queued(job)
+        queued = Queued(job)
         write_group(self._connection, self._path, [queued])
         if queued.error is not None:
             raise queued.error
@@ -108,7 +108,7 @@ class ThreadWriter:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=f"writer of {path.name}", daemon=True)
         self._thread.start()
@@ -117,7 +117,7 @@ class ThreadWriter:
         if self._closed:
             raise StoreUnavailable(f"{self._path} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Queued(job, future))
+        self._queue.put(Queued(job, future))
         return await future
 
     async def close(self) -> None:
@@ -142,14 +142,14 @@ class ThreadWriter:
                 _answer(group)
 
 
-def _answer(group: Sequence[_Queued]) -> None:
+def _answer(group: Sequence[Queued]) -> None:
     future = group[0].future
     if future is not None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            future.get_loop().call_soon_threadsafe(_resolve, group)
+            future.get_loop().call_soon_threadsafe(answer, group)
 
 
-def _resolve(group: Sequence[_Queued]) -> None:
+def answer(group: Sequence[Queued]) -> None:
     for queued in group:
         if queued.future is None or queued.future.done():  # done: its caller was cancelled
             continue
