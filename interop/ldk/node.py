@@ -10,7 +10,7 @@ import contextlib
 import json
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -73,18 +73,21 @@ class LdkNode:
 
     async def event(self, *names: str, **fields: Any) -> Event:
         """The oldest event of one of these names, with these fields, that no call returned before; waits for it."""
-        found: list[Event] = []
+        what = f"event {' or '.join(names)} {fields or ''}"
+        found = await self._first(self._untaken, lambda it: it["event"] in names and fields.items() <= it.items(), what)
+        self._untaken.remove(found)
+        return found
 
-        def look() -> bool:
-            found[:] = [event for event in self._untaken if event["event"] in names and _holds(event, fields)][:1]
-            return bool(found) or self._ended
+    async def _first(self, events: list[Event], wanted: Callable[[Event], bool], what: str) -> Event:
+        def found() -> Event | None:
+            return next((event for event in events if wanted(event)), None)
 
-        async with self._deadline(f"event {' or '.join(names)} {fields or ''}"), self._changed:
-            await self._changed.wait_for(look)
-        if not found:
-            raise LdkError(f"the program ended before event {' or '.join(names)}\n{self.tail()}")
-        self._untaken.remove(found[0])
-        return found[0]
+        async with self._deadline(what), self._changed:
+            await self._changed.wait_for(lambda: found() is not None or self._ended)
+        event = found()
+        if event is None:
+            raise LdkError(f"the program ended before {what}\n{self.tail()}")
+        return event
 
     def tail(self) -> str:
         """The newest events and log lines."""
@@ -94,12 +97,18 @@ class LdkNode:
 
     async def connect(self, node_id: str, address: str) -> None:
         """Returns when both have sent their init."""
+        self._forget("connected", str(node_id))
         await self.command("connect", node_id=str(node_id), address=address)
         await self.event("connected", peer=str(node_id))
 
     async def disconnect(self, node_id: str) -> None:
+        self._forget("disconnected", str(node_id))
         await self.command("disconnect", node_id=str(node_id))
         await self.event("disconnected", peer=str(node_id))
+
+    def _forget(self, name: str, peer: str) -> None:
+        """What happened to earlier connections is not waited for."""
+        self._untaken[:] = [it for it in self._untaken if (it["event"], it.get("peer")) != (name, peer)]
 
     async def peers(self) -> list[str]:
         peers: list[str] = await self.command("peers")
@@ -153,11 +162,15 @@ class LdkNode:
         """Answers create_order with these options: bolt11={…}, onchain={…}. Returns the order's id, read off the reply:
         LDK tells it to the customer alone."""
         await self._settle("send_payment_details", request, payment=options)
-        while True:
-            sent = json.loads((await self.event("sent", peer=request["peer"]))["payload"])
-            if sent.get("id") == request["request_id"]:
-                order_id: str = sent["result"]["order_id"]
-                return order_id
+
+        def answers(event: Event) -> bool:
+            if event["event"] != "sent" or event["peer"] != request["peer"]:
+                return False
+            return bool(json.loads(event["payload"]).get("id") == request["request_id"])
+
+        reply = await self._first(self.events, answers, "reply to create_order")
+        order_id: str = json.loads(reply["payload"])["result"]["order_id"]
+        return order_id
 
     async def invalid_token(self, request: Event) -> None:
         await self._settle("invalid_token", request)
@@ -250,7 +263,3 @@ async def _end(process: Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-def _holds(event: Event, fields: Mapping[str, Any]) -> bool:
-    return all(event.get(name) == value for name, value in fields.items())
