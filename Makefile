@@ -3,8 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+FUZZ_READY := .venv/ready-fuzz
 
-.PHONY: help demo test lint interop-lnd interop-ldk format proto requirements clean
+SECONDS ?= 60
+
+.PHONY: help demo test fuzz lint interop-lnd interop-ldk format proto requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +24,13 @@ demo: $(READY) ## the whole story on simulated nodes, in seconds
 
 test: $(READY) ## the fast tests: pure parts, SQLite, simulated nodes
 	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk -n 2
+
+$(FUZZ_READY): $(READY) requirements-fuzz.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	@touch $@
+
+fuzz: $(FUZZ_READY) ## coverage-guided fuzzing: make fuzz [SECONDS=60] [TARGET=name]; goes on where it stopped, in .fuzz/
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
 
 lint: $(READY) ## ruff, strict types, import rules
 	$(BIN)/ruff check .
@@ -48,6 +58,9 @@ requirements: $(READY) ## pin the newest versions anew
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --all-extras --allow-unsafe --strip-extras \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--output-file requirements-dev.txt pyproject.toml
+	echo atheris | $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements-fuzz.txt -
 
 clean: ## remove the environment and what tools leave behind
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
