@@ -31,6 +31,7 @@ from lsps.orders.events import Rules
 from lsps.service.pricing import PriceFunction, PriceTable
 from lsps.service.service import Service, rules_of
 from lsps.service.startup import check_offer
+from lsps.store.backup import Backup
 from lsps.store.journal import Journal
 from lsps.store.orders import OrderStore
 from lsps.units import NodeId
@@ -74,6 +75,7 @@ NODES: Mapping[str, Adapter] = {
 }
 STORES: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.opening")}
 JOURNALS: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.journal")}
+BACKUPS: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.backup")}
 
 
 def open_node(url: str, base: Path, clock: Clock) -> Node:
@@ -99,6 +101,20 @@ def open_journal(url: str, base: Path) -> Journal:
     """A client's journal. Raises InvalidUrl, StoreUnavailable."""
     opened: Journal = _adapter(JOURNALS, url, "journal").function("open_journal")(_path(url, base))
     return opened
+
+
+def back_up_store(url: str, base: Path, target: Path, *, overwrite: bool) -> Backup:
+    """Copy the LSP's store, also while it is served. Raises InvalidUrl, CopyRefused, StoreUnavailable."""
+    function = _adapter(BACKUPS, url, "store").function("back_up_orders")
+    made: Backup = function(_path(url, base), target, overwrite=overwrite)
+    return made
+
+
+def back_up_journal(url: str, base: Path, target: Path, *, overwrite: bool) -> Backup:
+    """Copy a client's journal, also while it is used. Raises InvalidUrl, CopyRefused, StoreUnavailable."""
+    function = _adapter(BACKUPS, url, "journal").function("back_up_journal")
+    made: Backup = function(_path(url, base), target, overwrite=overwrite)
+    return made
 
 
 def default_store(environment: Mapping[str, str]) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lsps.failpoints import Failpoint
-from lsps.node.contract import InvoiceAlreadySettled, InvoiceNotHeld, Invoices
+from lsps.node.contract import InvoiceAlreadySettled, InvoiceNotHeld, Invoices, InvoiceState
 from lsps.orders.events import ChannelChecked, ChannelStanding, Event, InvoiceCancelled, InvoiceSettled
-from lsps.orders.model import Order
+from lsps.orders.model import Order, PaymentMethod
 from lsps.orders.pending import EffectName
 from lsps.service.channels import ChannelMirror, standing
 from lsps.service.opening import Opening
@@ -37,7 +37,7 @@ class Effects:
             case EffectName.CANCEL_INVOICE:
                 return await self._cancel(order)
             case EffectName.CHOOSE_INPUTS:
-                return await self.opening.choose_inputs(order)
+                return await self._slipped_away(order) or await self.opening.choose_inputs(order)
             case EffectName.OPEN_CHANNEL:
                 return await self.opening.open_channel(order, effect)
 
@@ -46,6 +46,23 @@ class Effects:
         if channel is ChannelStanding.UNKNOWN:
             return PutOff("the channel list is being read")
         return ChannelChecked(channel)
+
+    async def _slipped_away(self, order: Order) -> Event | PutOff | None:
+        """Before anything irrevocable is begun: None if the payment is held, as the order says.
+
+        It is not if the store was put back from an old copy, and the order was delivered and settled since.
+        """
+        if order.paid_by is not PaymentMethod.BOLT11:
+            return None
+        status = await self.invoices.lookup(self.preimages.payment_hash(order.id))
+        match None if status is None else status.state:
+            case InvoiceState.HELD:
+                return None
+            case InvoiceState.CANCELLED:
+                return InvoiceCancelled()
+            case InvoiceState.SETTLED:
+                return PutOff("its invoice was settled already: the store is older than the node (docs/backup.md)")
+        return PutOff("the node holds no payment of its invoice")
 
     async def _settle(self, order: Order) -> Event:
         self.failpoint("settle_invoice.before")

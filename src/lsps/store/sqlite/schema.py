@@ -47,6 +47,11 @@ def check(connection: sqlite3.Connection, path: Path, kind: Kind) -> None:
         )
 
 
+def recognise(connection: sqlite3.Connection, path: Path, kind: Kind) -> None:
+    """That the file is of this kind, and no newer than this lsps. Raises StoreUnavailable, sqlite3.Error."""
+    _version(connection, path, kind, len(migrations(kind)))
+
+
 def _version(connection: sqlite3.Connection, path: Path, kind: Kind, newest: int) -> int:
     connection.execute("BEGIN")  # one view of the three, while another process may be migrating
     try:
