@@ -152,6 +152,14 @@ class OurLsp:
         await eventually(f"{times} replies to {request_id!r}", check)
         return self.tap.replies(request_id)
 
+    async def heard(self, enough: Callable[[], bool]) -> None:
+        """Wait until what the peers said is enough."""
+
+        async def check() -> bool:
+            return enough()
+
+        await eventually("the peers said it", check)
+
     async def unpaid(self, peer: NodeId) -> int:
         return (await self.store.unpaid(peer)).of_principal
 

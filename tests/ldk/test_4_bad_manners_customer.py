@@ -21,10 +21,11 @@ async def served(lsp: OurLsp, customer: RawPeer, request_id: object = "still the
     assert reply["result"] == {"protocols": [1, 7]}
 
 
-async def test_a_customer_who_hangs_up_in_mid_request(tmp_path: Path) -> None:
+async def test_a_customer_who_hangs_up_in_mid_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """bLIP-50, Disconnection Handling: a reply that cannot be delivered counts as delivered and not followed up: the
     order stands unpaid, nothing is said later, and the customer, back again, is served; so is everybody else."""
     price = HeldPrice()
+    caplog.set_level("INFO")
     async with our_lsp(tmp_path, price=price) as lsp, raw_peer(lsp.buyer_key) as customer, raw_peer() as other:
         await customer.call(lsp.node_id, lsp.address)
         await customer.say(lsp.node_id, {"method": ORDER, "params": CHANNEL_ORDER, "id": "cut"})
@@ -40,6 +41,8 @@ async def test_a_customer_who_hangs_up_in_mid_request(tmp_path: Path) -> None:
         assert await lsp.unpaid(customer.node_id) == 1
         assert customer.with_id("cut") == []
         assert len(lsp.tap.replies("cut")) == 1
+    assert [record.message for record in caplog.records].count("reply_not_delivered") == 1
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_customer_who_is_back_before_the_reply(tmp_path: Path) -> None:
