@@ -452,6 +452,26 @@ async def test_a_listed_channel_must_not_vanish_from_the_list() -> None:
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
 
 
+async def test_a_channel_that_confirms_meanwhile_is_found_by_its_new_name() -> None:
+    """A 0-conf channel is ordered for by an alias, confirms, and is listed by its confirmed SCID: it is delivered."""
+    async with shop() as market, market.client() as lsp:
+        channel = market.net.world.nodes[market.net.clients[0].node_id].channels[market.channel.channel_id]
+        confirmed, channel.scid = scid(market), None
+        assert market.channel.peer_alias is not None
+        market.lsp.listed[0]["short_channel_id"] = str(market.channel.peer_alias)
+        deliver = market.lsp.deliver
+
+        async def confirm(order_id: str) -> None:
+            await deliver(order_id)
+            channel.scid = confirmed
+            market.lsp.listed[0]["short_channel_id"] = str(confirmed)
+
+        patch(market.lsp, "deliver", confirm)
+        extended = await lsp.lsps7.extend(market.channel.peer_alias, blocks=BLOCKS, max_fee=LIMIT)
+        assert extended.listed is not None
+        assert extended.listed.short_channel_id == confirmed
+
+
 async def test_a_channel_at_its_maximum_may_leave_the_list() -> None:
     """The list has what can be extended (bLIP-57 §1): a channel that took all it could is delivered all the same."""
     async with shop() as market, market.client() as lsp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import re
 from collections.abc import AsyncIterator, Awaitable
@@ -36,7 +37,7 @@ from lsps.node.simulated.clock import ManualClock, settle
 from lsps.protocol.jsonrpc import Response
 from lsps.protocol.lsps7 import CreateOrderParams
 from lsps.units import OrderId, Scid
-from tests.client.fakes import LSP, NOT_CONNECTED, OTHER, MemoryJournal, PlayedMessages, PlayedNode
+from tests.client.fakes import LSP, NOT_CONNECTED, OTHER, MemoryJournal, PlayedMessages, PlayedNode, patch
 
 PARAMS = CreateOrderParams(short_channel_id=Scid(1, 2, 3), channel_extension_expiry_blocks=10)
 PROTOCOLS = {"protocols": [1, 7]}
@@ -221,6 +222,29 @@ async def test_a_node_that_fails_while_sending_leaves_the_outcome_unknown() -> N
         play.messages.send_error = NodeUnreachable("gone")
         with pytest.raises(OutcomeUnknown):
             await play.lsp.lsps7.create_order(PARAMS)
+
+
+async def test_a_disconnection_while_sending_is_told_once() -> None:
+    """The node fails after the LSP disconnected: one error, and none that asyncio says nobody looked at."""
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    async with played() as play:
+        sent = asyncio.Event()
+
+        async def send(_peer: object, _payload: bytes) -> None:
+            await sent.wait()
+            raise NodeUnreachable("gone")
+
+        patch(play.messages, "send", send)
+        answer = await play.start(play.lsp.lsps7.create_order(PARAMS))
+        await play.messages.happen(PeerOffline(LSP))
+        sent.set()
+        with pytest.raises(OutcomeUnknown):
+            await answer
+        del answer
+        gc.collect()
+        await settle()
+    assert unseen == []
 
 
 async def test_an_lsp_that_cannot_be_connected_is_not_asked() -> None:

@@ -15,7 +15,7 @@ from lsps.client.purchase import NotThere, Purchase, key
 from lsps.client.refusals import as_refusals
 from lsps.client.session import Session
 from lsps.client.terms import Terms
-from lsps.node.contract import Channel, ChannelState, Payment, require
+from lsps.node.contract import Channel, Channels, ChannelState, Payment, require
 from lsps.protocol import lsps7, lsps7_rules
 from lsps.protocol.errors import OPTION_MISMATCH
 from lsps.protocol.fields import OnchainAddress
@@ -75,7 +75,7 @@ async def extend(
             lsps7_rules.check_bounds(params)
         else:
             lsps7_rules.check_create_order(params, listed)
-    purchase = ExtensionPurchase(customer.session, params, names, listed, info.height)
+    purchase = ExtensionPurchase(customer.session, channels, params, names, listed, info.height)
     outcome = await Ordering(customer, purchase, terms, info, payments).run()
     seen = None if outcome.delivered is None else outcome.delivered.listed
     return Extended(
@@ -111,12 +111,14 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
     def __init__(
         self,
         session: Session,
+        channels: Channels,
         params: lsps7.CreateOrderParams,
         names: frozenset[Scid],
         listed: lsps7.ExtendableChannel | None,
         tip: BlockHeight,
     ) -> None:
         self._session = session
+        self._channels = channels
         self._names = names | {params.short_channel_id}
         self._listed = listed
         self._tip = tip
@@ -138,7 +140,10 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         return order.new_channel_expiry_block
 
     async def find(self, promised: lsps7.ExtensionOrder, completed: lsps7.ExtensionOrder) -> Seen:
-        listed = _listed(self._names, await self._session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams()))
+        listing = await self._session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams())
+        # A 0-conf channel that confirmed meanwhile is listed by a name that it did not have when it was ordered for.
+        own = await self._channels.list()
+        listed = _listed(self._names.union(*(_names(name, self._session.lsp, own) for name in self._names)), listing)
         wanted = promised.new_channel_expiry_block
         if listed is None:
             # An LSP lists what it allows to extend (bLIP-57 §1): not a channel to which nothing can be added any more,

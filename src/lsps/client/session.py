@@ -187,3 +187,4 @@ class Session:
         for waiting in list(self._waiting.values()):
             if not waiting.done():
                 waiting.set_exception(error)
+                waiting.exception()  # retrieved: whoever asked may be gone, or still sending
