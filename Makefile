@@ -7,7 +7,7 @@ FUZZ_READY := .venv/ready-fuzz
 
 SECONDS ?= 60
 
-.PHONY: help demo test fuzz lint interop-lnd interop-ldk format proto requirements clean
+.PHONY: help demo test fuzz lint interop-lnd interop-ldk check-ldk format proto requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,10 @@ interop-lnd: $(READY) ## real LND nodes on regtest (builds lnd and btcd once; ne
 interop-ldk: $(READY) ## LDK's released crates over TCP, both ways (builds them once; needs Rust)
 	$(BIN)/python -m interop.ldk.build
 	$(BIN)/pytest tests/ldk
+
+check-ldk: $(READY) ## lsps check against LDK's service and ours; fails if docs/conformance.json says otherwise (needs Rust)
+	$(BIN)/python -m interop.ldk.build
+	$(BIN)/python -m interop.ldk.check
 
 format: $(READY) ## let ruff put the code in order
 	$(BIN)/ruff check --fix .

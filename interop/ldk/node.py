@@ -71,18 +71,25 @@ class LdkNode:
             raise LdkError(f"{name}: {reply['error']}\n{self.tail()}")
         return reply["result"]
 
-    async def event(self, *names: str, **fields: Any) -> Event:
-        """The oldest event of one of these names, with these fields, that no call returned before; waits for it."""
+    async def event(self, *names: str, within: float | None = DEADLINE, **fields: Any) -> Event:
+        """The oldest event of one of these names, with these fields, that no call returned before; waits for it, for
+        ever if `within` is None."""
         what = f"event {' or '.join(names)} {fields or ''}"
-        found = await self._first(self._untaken, lambda it: it["event"] in names and fields.items() <= it.items(), what)
+
+        def wanted(event: Event) -> bool:
+            return event["event"] in names and fields.items() <= event.items()
+
+        found = await self._first(self._untaken, wanted, what, within)
         self._untaken.remove(found)
         return found
 
-    async def _first(self, events: list[Event], wanted: Callable[[Event], bool], what: str) -> Event:
+    async def _first(
+        self, events: list[Event], wanted: Callable[[Event], bool], what: str, within: float | None = DEADLINE
+    ) -> Event:
         def found() -> Event | None:
             return next((event for event in events if wanted(event)), None)
 
-        async with self._deadline(what), self._changed:
+        async with self._deadline(what, within), self._changed:
             await self._changed.wait_for(lambda: found() is not None or self._ended)
         event = found()
         if event is None:
@@ -214,12 +221,12 @@ class LdkNode:
             self._log.append(line.decode(errors="replace").rstrip())
 
     @asynccontextmanager
-    async def _deadline(self, what: str) -> AsyncIterator[None]:
+    async def _deadline(self, what: str, within: float | None = DEADLINE) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(within):
                 yield
         except TimeoutError:
-            raise LdkError(f"no {what} within {DEADLINE:.0f} s; LDK did:\n{self.tail()}") from None
+            raise LdkError(f"no {what} within {within:.0f} s; LDK did:\n{self.tail()}") from None
 
 
 @asynccontextmanager

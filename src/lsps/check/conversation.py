@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lsps.check.model import Broken, Clauses, Exchange
+from lsps.check.model import Broken, Clauses, Exchange, Untold
 from lsps.check.probe import PING, read_json
 from lsps.check.subject import Subject
 from lsps.check.values import AMOUNT, DATETIME, at, fields, is_uint, shown
@@ -154,9 +154,12 @@ async def error_data_is_an_object(lsp: Subject) -> None:
 
 @clauses.must("L0-49", "bLIP-50, -32602 Invalid Parameters Error", "every -32602 has the array `unrecognized` of names")
 async def unrecognized_is_always_there(lsp: Subject) -> None:
-    for exchange, error in await _errors(lsp):
+    invalid = [found for found in await _errors(lsp) if found[1].get("code") == INVALID_PARAMS]
+    if not invalid:
+        raise Untold(f"no error {INVALID_PARAMS} came")
+    for exchange, error in invalid:
         data = error.get("data")
-        if error.get("code") == INVALID_PARAMS and (data is None or isinstance(data, dict)):
+        if data is None or isinstance(data, dict):
             named = at(data, "unrecognized")
             kept = isinstance(named, list) and all(isinstance(name, str) for name in named)
             _expect(kept, f"unrecognized is {shown(named)}", exchange)

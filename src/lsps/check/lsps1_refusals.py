@@ -160,6 +160,10 @@ BELOW: dict[str, tuple[str, object]] = {"L1-68": ("lsp_balance_sat", "0"), "L1-6
 
 async def invalid_request(lsp: Subject, field: str, value: object) -> dict[str, Any]:
     params = {**await lsp.channel_request(), field: value}
+    if (field, value) == ("lsp_balance_sat", "0"):  # all of a channel that is large enough is then the client's
+        options = await lsp.options()
+        least = min(options["min_channel_balance_sat"], options["max_initial_client_balance_sat"])
+        params["client_balance_sat"] = str(max(int(params["client_balance_sat"]), least))
     return {name: given for name, given in params.items() if given is not ABSENT}
 
 
@@ -192,15 +196,19 @@ for _id, (_bounded, _least) in BELOW.items():
 @clauses.must("L1-70", _SECTION, "-32602's data.property is the request's field that is invalid")
 async def names_the_field(lsp: Subject) -> None:
     await lsp.channel_request()
+    told = False
     for check_id, (_, field, value) in INVALID.items():
         try:
             await _is_invalid(check_id)(lsp)
         except Broken:
             continue
+        told = True
         reply = await lsp.ask(_METHOD, await invalid_request(lsp, field, value))
         reply.require_data()
         if reply.data.get("property") != field:
             raise Broken(f"data.property is {shown(reply.data.get('property'))}; {field} is invalid", reply.exchange)
+    if not told:
+        raise Untold(f"no error {INVALID_PARAMS} came")
 
 
 @clauses.must(
