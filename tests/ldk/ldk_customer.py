@@ -68,10 +68,11 @@ class LdkCustomer:
     async def status(self, order: Event) -> Event:
         return await self.ldk.get_order(self.peer, order["order_id"])
 
-    async def until(self, order: Event, payment_state: str) -> Event:
-        """LDK asks after its order until its payment is in this state."""
+    async def until(self, order: Event, payment_state: str, *, passing: float = 0) -> Event:
+        """LDK asks after its order until its payment is in this state; each time after `passing` seconds."""
 
         async def check() -> Event | None:
+            await self.lsp.net.clock.advance(passing)
             told = await self.status(order)
             return told if told["payment"]["bolt11"]["state"] == payment_state else None
 

@@ -37,6 +37,15 @@ async def unknown_order(customer: LdkCustomer) -> Json:
     return answered.value.error
 
 
+async def anothers_order(customer: LdkCustomer) -> Json:
+    async with raw_peer() as other:
+        await other.call(customer.lsp.node_id, customer.lsp.address)
+        made = await other.ask(customer.lsp.node_id, "lsps1.create_order", ORDER, request_id="another's")
+        with pytest.raises(LdkAnswered) as answered:
+            await customer.ldk.get_order(customer.peer, made["result"]["order_id"])
+    return answered.value.error
+
+
 async def bad_address(customer: LdkCustomer) -> Json:
     with pytest.raises(LdkAnswered) as answered:
         await customer.ldk.create_order(customer.peer, ORDER, MAINNET_ADDRESS)
@@ -52,6 +61,7 @@ async def no_liquidity(customer: LdkCustomer) -> Json:
 REFUSALS: dict[str, tuple[int, str, Callable[[LdkCustomer], Coroutine[Any, Any, Json]]]] = {
     "option": (100, "min_initial_lsp_balance_sat", lambda customer: order_error(customer, lsp_balance_sat="99999")),
     "order": (101, "no order with this id", unknown_order),
+    "another's order": (101, "no order with this id", anothers_order),
     "token": (102, "token is not valid", lambda customer: order_error(customer, token="stale")),
     "funds": (1, "no liquidity", no_liquidity),
     "params": (-32602, "lsp_balance_sat must be 1", lambda customer: order_error(customer, lsp_balance_sat="0")),
