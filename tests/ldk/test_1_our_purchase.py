@@ -44,6 +44,11 @@ class Purchase:
             )
         )
 
+    async def outcome(self) -> Bought:
+        """A purchase that goes wrong may wait for money for hours; the test does not."""
+        async with asyncio.timeout(30):
+            return await self.task
+
     async def held(self) -> tuple[Event, str, Invoiced]:
         """Ordered and paid: the owner's node holds it, and LDK knows. The request, the order's id, the invoice."""
         request = await self.shop.ldk.requested()
@@ -66,7 +71,7 @@ async def test_a_channel_is_bought(shop: LdkLsp, onchain_too: bool) -> None:
     opened = await shop.owner.open_channel(request)
     await shop.ldk.order_channel_opened(shop.owner.customer, order_id, opened)
     await shop.owner.node.invoices.settle(invoiced.preimage)
-    bought = await purchase.task
+    bought = await purchase.outcome()
     assert bought.order.order_id == order_id
     assert bought.order.order_state is OrderState.COMPLETED
     assert bought.order.payment.bolt11 is not None
@@ -89,7 +94,7 @@ async def test_an_lsp_that_cannot_open(shop: LdkLsp) -> None:
     await shop.owner.node.invoices.cancel(invoiced.payment_hash)
     await shop.ldk.order_failed_and_refunded(shop.owner.customer, order_id)
     with pytest.raises(OrderFailed):
-        await purchase.task
+        await purchase.outcome()
     assert await shop.customer.channels.list() == [paying]
 
 
@@ -100,7 +105,7 @@ async def test_a_fee_above_the_limit(shop: LdkLsp) -> None:
     invoiced = await shop.owner.invoice(request)
     await shop.ldk.send_payment_details(request, bolt11=invoiced.option)
     with pytest.raises(FeeTooHigh):
-        await purchase.task
+        await purchase.outcome()
     status = await shop.owner.node.invoices.lookup(invoiced.payment_hash)
     assert status is not None
     assert status.state is InvoiceState.OPEN
@@ -119,4 +124,4 @@ async def test_a_token_that_is_not_taken(shop: LdkLsp) -> None:
     purchase = Purchase(shop, token="stale")
     await shop.ldk.invalid_token(await shop.ldk.requested())
     with pytest.raises(TokenRefused):
-        await purchase.task
+        await purchase.outcome()
