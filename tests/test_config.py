@@ -78,6 +78,11 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         [payment]
         bolt11 = true
         bolt11_expiry_seconds = 600
+        onchain = true
+        onchain_expiry_seconds = 7_200
+        min_onchain_payment_confirmations = 3
+        min_onchain_payment_sat = 20_000
+        min_refund_sat = 5_000
         min_final_cltv_expiry = 200
         give_up_after_seconds = 60
         hold_margin_blocks = 50
@@ -104,7 +109,17 @@ def test_every_table_is_read(tmp_path: Path) -> None:
     assert config.price == PriceTable(extend_base=Sat(0))
     assert offer.tokens == (Token("WELCOME", 100, 50, date(2027, 1, 1), Sat(1_000_000), 4_320),)
     assert offer.leases == (LeaseToRecord(Outpoint.parse(OUTPOINT), BlockHeight(900_000)),)
-    assert offer.payment == PaymentTerms(timedelta(seconds=600), 200, timedelta(seconds=60), 50)
+    assert offer.payment == PaymentTerms(
+        bolt11_expiry=timedelta(seconds=600),
+        min_final_cltv_expiry=200,
+        give_up_after=timedelta(seconds=60),
+        hold_margin_blocks=50,
+        onchain=True,
+        onchain_expiry=timedelta(hours=2),
+        min_onchain_payment_confirmations=3,
+        min_onchain_payment=Sat(20_000),
+        min_refund=Sat(5_000),
+    )
     assert offer.limits == Limits(requests_per_peer=3, node_seconds=2.0, prune_after=timedelta(days=7))
     assert offer.compat.default == "ldk"
     assert offer.compat.peers == {NodeId(PEER): "spec"}
@@ -114,9 +129,10 @@ WRONG = [
     ("[lsps8]", "lsps8", "unknown key"),
     ("[lsps1]\nmax_expiry = 1", "lsps1.max_expiry", "unknown key"),
     ("[[token]]\ncode = 'A'\n[[token]]\ncode = 'B'\nuse = 1", "token[1].use", "unknown key"),
-    ("[payment]\nonchain = true", "payment.onchain", "on-chain payment is not in this version"),
-    ("[payment]\nonchain_expiry_seconds = 1", "payment.onchain_expiry_seconds", "not in this version"),
-    ("[payment]\nbolt11 = false", "payment.bolt11", "must be true"),
+    ("[payment]\nonchain_expiry_seconds = 1", "payment.onchain_expiry_seconds", "expected int >= 3600"),
+    ("[payment]\nmin_onchain_payment_confirmations = 7", "payment.min_onchain_payment_confirmations", "int <= 6"),
+    ("[payment]\nbolt11 = false", "payment.bolt11", "must be true unless payment.onchain is"),
+    ("[payment]\nmin_refund_sat = 10_001", "payment.min_refund_sat", "more than payment.min_onchain_payment_sat"),
     ("[payment]\nbolt11_expiry_seconds = 5", "payment.bolt11_expiry_seconds", "expected int >= 60"),
     ("[payment]\nmin_final_cltv_expiry = 300", "payment.min_final_cltv_expiry", "expected int <= 288"),
     ("[payment]\nhold_margin_blocks = 144", "payment.hold_margin_blocks", "less than payment.min_final_cltv_expiry"),

@@ -56,13 +56,34 @@ def test_a_bought_channel_takes_over_a_recorded_lease(recorded: int, expected: i
 def test_confirmation_adds_exactly_the_waiting_blocks(waited: int) -> None:
     """expiration_block becomes confirmation height + channel_expiry_blocks."""
     confirmed = leases.lease_step(BOUGHT, ChannelConfirmed(TIP + waited))
-    assert confirmed == replace(BOUGHT, expiration_block=TIP + waited + 4_320, provisional_from=None)
+    until = TIP + waited + 4_320
+    assert confirmed == replace(BOUGHT, expiration_block=until, provisional_from=None, confirmed_at=TIP + waited)
 
 
 def test_confirmation_counts_once() -> None:
-    """A second confirmation, after a reorg or a restart, adds nothing, and the same object says so."""
+    """The same confirmation again, after a restart, adds nothing, and the same object says so."""
     confirmed = leases.lease_step(BOUGHT, ChannelConfirmed(TIP + 3))
-    assert leases.lease_step(confirmed, ChannelConfirmed(TIP + 9)) is confirmed
+    assert leases.lease_step(confirmed, ChannelConfirmed(TIP + 3)) is confirmed
+
+
+def test_a_later_confirmation_moves_the_expiration() -> None:
+    """A reorganisation that confirms the channel six blocks later gives the lease six blocks more, once."""
+    confirmed = leases.lease_step(BOUGHT, ChannelConfirmed(TIP + 3))
+    again = leases.lease_step(confirmed, ChannelConfirmed(TIP + 9))
+    assert again.expiration_block == TIP + 9 + 4_320
+    assert leases.lease_step(again, ChannelConfirmed(TIP + 9)) is again
+
+
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=8))
+def test_reorganisations_take_nothing(heights: list[int]) -> None:
+    """However often the confirmation moves, the lease ends channel_expiry_blocks after the highest of its heights, and
+    never before what was told."""
+    lease = BOUGHT
+    for height in heights:
+        stepped = leases.lease_step(lease, ChannelConfirmed(TIP + height))
+        assert stepped.expiration_block >= lease.expiration_block
+        lease = stepped
+    assert lease.expiration_block == TIP + max(0, *heights) + 4_320
 
 
 def test_a_confirmation_below_the_counted_tip_takes_nothing() -> None:

@@ -47,7 +47,7 @@ def test_waiting_doubles_up_to_half_a_minute(attempt: int, seconds: int) -> None
     assert backoff(attempt) == timedelta(seconds=seconds)
 
 
-COINS = [Utxo(Outpoint("ab" * 32, index), Sat(amount)) for index, amount in enumerate((100_000, 300_000, 200_000))]
+COINS = [Utxo(Outpoint("ab" * 32, index), Sat(amount), "") for index, amount in enumerate((100_000, 300_000, 200_000))]
 
 
 def fee(inputs: int) -> int:

@@ -126,7 +126,7 @@ def with_options(**changes: Any) -> Offer:
 def test_what_the_node_cannot_deliver_stops_the_start(offer: Offer, features: frozenset[int], key: str) -> None:
     """An offer beyond the node's features is refused with the key of lsps.toml, before a customer pays for it."""
     with pytest.raises(CannotDeliver, match=key) as refused:
-        check_offer(offer, info(features))
+        check_offer(offer, info(features), sees_fees=False)
     assert refused.value.key == key
 
 
@@ -143,7 +143,7 @@ def test_what_the_node_cannot_deliver_stops_the_start(offer: Offer, features: fr
 )
 def test_what_the_node_can_deliver_is_fine(offer: Offer, features: frozenset[int]) -> None:
     """An offer within the node's features passes."""
-    check_offer(offer, info(features))
+    check_offer(offer, info(features), sees_fees=False)
 
 
 def info(features: frozenset[int]) -> NodeInfo:

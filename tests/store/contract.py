@@ -21,7 +21,7 @@ from lsps.store.orders import (
     UnpaidCount,
     VersionConflict,
 )
-from lsps.units import OrderId
+from lsps.units import BlockHeight, OrderId
 from tests.store import samples, strategies
 from tests.store.samples import LSP, NOW, OTHER_LSP, PEER, START, TIP, needed, outpoint
 
@@ -42,12 +42,16 @@ class CommitContract:
             order = replace(order, funding=replace(order.funding, inputs=tuple(inputs)))
         if order.bolt11 is not None:
             order = replace(order, bolt11=replace(order.bolt11, payment_hash=number.to_bytes(32, "big")))
+        if order.onchain is not None:
+            order = replace(order, onchain=replace(order.onchain, address=f"{order.onchain.address}{number}"))
         await store.commit(Change(order=order), START)
         assert await store.order(order.id) == replace(order, version=1)
         await store.commit(Change(order=replace(order, version=1, reason="moved")), START)
         assert await store.order(order.id) == replace(order, version=2, reason="moved")
         if order.bolt11 is not None:
             assert needed(await store.order_of_hash(order.bolt11.payment_hash)).id == order.id
+        if order.onchain is not None:
+            assert needed(await store.order_of_address(order.onchain.address)).id == order.id
 
     @FEW
     @given(lease=strategies.leases)
@@ -64,6 +68,9 @@ class CommitContract:
         """An unknown order, hash, lease or token is None or zero, not an error."""
         assert await store.order(OrderId("none")) is None
         assert await store.order_of_hash(b"\x00" * 32) is None
+        assert await store.order_of_address("bcrt1none") is None
+        assert await store.orders_with_deposits(BlockHeight(0), None, 10) == []
+        assert await store.deposits_read_to() == BlockHeight(0)
         assert await store.lease(samples.channel_id("none")) is None
         assert await store.token_count("none") == TokenCount(0, 0)
         assert await store.unpaid(PEER) == UnpaidCount(0, 0)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from lsps.store.sqlite.opening import open_order_store_read_only
 from lsps.units import OrderId
 from tests.store import samples
 from tests.store.consistency import disagreements
+from tests.store.disks import files_of_at_most
 from tests.store.opened import Opened, by_hand, open_here, open_inline
 from tests.store.samples import RULES, START, channel_id
 
@@ -160,7 +160,7 @@ def test_a_store_that_contradicts_itself_is_told(tmp_path: Path, store: Path) ->
     """A copy that SQLite's check finds damaged never gets its name."""
     with by_hand(store) as file:
         file.execute("PRAGMA foreign_keys = OFF")
-        file.execute("INSERT INTO leases VALUES ('nobody', 'c', 1, 'p', 1, NULL, NULL, NULL, NULL, '[]', 0)")
+        file.execute("INSERT INTO leases VALUES ('nobody', 'c', 1, 'p', 1, NULL, NULL, NULL, NULL, '[]', 0, NULL)")
     with pytest.raises(StoreUnavailable, match="not what was read"):
         back_up_orders(store, tmp_path / "copy.db", overwrite=False)
     assert not (tmp_path / "copy.db").exists()
@@ -178,14 +178,3 @@ async def test_no_room_for_the_copy(tmp_path: Path, store: Path, opened: Opened)
     assert files(target.parent) == {"copy.db"}
     assert target.read_text() == "the older copy"
     assert back_up_orders(store, target, overwrite=True).rows["orders"] == 50
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """The kernel refuses to write beyond so many bytes of any file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

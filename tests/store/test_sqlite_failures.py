@@ -76,7 +76,7 @@ async def test_another_program_holds_the_lock(tmp_path: Path) -> None:
 def leave_a_dangling_row(connection: sqlite3.Connection) -> None:
     """A job whose harm only COMMIT finds."""
     connection.execute("PRAGMA defer_foreign_keys = ON")
-    connection.execute("INSERT INTO leases VALUES ('nobody', 'c', 1, 'p', 1, NULL, NULL, NULL, NULL, '[]', 0)")
+    connection.execute("INSERT INTO leases VALUES ('nobody', 'c', 1, 'p', 1, NULL, NULL, NULL, NULL, '[]', 0, NULL)")
 
 
 def lose_the_transaction(connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from lsps.store.sqlite.writer import InlineWriter
 from lsps.units import BlockHeight, OrderId
 from tests.store import samples
 from tests.store.opened import open_here
-from tests.store.samples import PEER, START, after, needed
+from tests.store.samples import PEER, START, TIP, after, needed
 
 STATEMENTS = {name: sql for name, sql in vars(statements).items() if name.isupper() and not name.startswith("_")}
 ALLOWED_SCANS = {
@@ -80,6 +80,9 @@ READS: dict[str, Operation] = {
     "preimage_secret": lambda s: s.preimage_secret(),
     "order": lambda s: s.order(OrderId("live-a")),
     "order_of_hash": lambda s: s.order_of_hash(samples.option("live-a").payment_hash),
+    "order_of_address": lambda s: s.order_of_address("bcrt1none"),
+    "orders_with_deposits": lambda s: s.orders_with_deposits(TIP, None, 50),
+    "deposits_read_to": lambda s: s.deposits_read_to(),
     "lease": lambda s: s.lease(samples.channel_id("h1")),
     "open_leases": lambda s: s.open_leases(None, 50),
     "due_effects": lambda s: s.due_effects(after(10**8), 50),
@@ -103,6 +106,7 @@ WRITES: dict[str, Operation] = {
     "hasten": lambda s: s.hasten(PEER, after(30)),
     "lease": lambda s: s.commit(Change(lease=samples.lease_of("other")), START),
     "prune": lambda s: s.prune(after(10**5), 3),
+    "deposits": lambda s: s.set_deposits_read_to(TIP),
 }
 
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from lsps.cli import arguments, backup, buy, check, extend, info, leases, orders, serve
+from lsps.cli import arguments, backup, buy, check, extend, info, leases, ledger, orders, serve
 from lsps.cli.log_lines import JsonFormatter, LineFormatter, SentenceFormatter, logging_to
 from lsps.cli.shell import Shell
 from lsps.errors import LspsError
@@ -29,6 +29,7 @@ to begin:
   lsps leases                                        your channels, until when they are kept
   lsps extend 850123x1x0 4320 --lsp 02…              30 days more
   lsps serve                                         be an LSP
+  lsps ledger                                        what customers paid, and where it is
   lsps backup FILE                                   a copy of its store, while it serves
   lsps check 02…@lsp.example:9735                    whether an LSP keeps the specifications
 
@@ -48,7 +49,7 @@ OUTPUT_CLOSED = 141
 _ERROR_LENGTH = 4_000
 _DEMO_DESCRIPTION = """The whole story in seconds, on simulated nodes: an LSP, a wallet, channels bought and extended, a
 refusal, a crash in the middle of a paid order. Nothing of it leaves the process."""
-COMMANDS = (serve, info, leases, extend, buy, orders, backup, check)
+COMMANDS = (serve, info, leases, extend, buy, orders, ledger, backup, check)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,13 +10,15 @@ from lsps.cli.failures import UsageError
 from lsps.cli.output import note, print_entries, print_json
 from lsps.cli.shell import Shell
 from lsps.compose import default_store, open_store_read_only
-from lsps.orders.model import ChannelTerms, Order
+from lsps.orders.model import ChannelTerms, OnchainOption, Order
 from lsps.orders.wire import order_state
 from lsps.protocol.sanitize import sanitize
-from lsps.units import InvalidUnit, NodeId, OrderId
+from lsps.store.orders import OrderStore
+from lsps.units import InvalidUnit, NodeId, OrderId, Sat
 
 
-async def show(args: argparse.Namespace, shell: Shell) -> None:
+def open_book(args: argparse.Namespace, shell: Shell) -> OrderStore:
+    """The store that --config and --lsp name, to be read."""
     try:
         lsp = None if args.lsp is None else NodeId.parse(args.lsp)
     except InvalidUnit as error:
@@ -24,7 +26,11 @@ async def show(args: argparse.Namespace, shell: Shell) -> None:
     config = shell.config(args.config)
     url = None if config is None else config.store
     base = shell.directory if config is None else config.directory
-    store = open_store_read_only(url or default_store(shell.environment), base, lsp)
+    return open_store_read_only(url or default_store(shell.environment), base, lsp)
+
+
+async def show(args: argparse.Namespace, shell: Shell) -> None:
+    store = open_book(args, shell)
     try:
         before = None if args.before is None else OrderId(args.before)
         orders = await store.newest_orders(before, args.limit)
@@ -47,9 +53,13 @@ def _head(order: Order) -> str:
 
 
 def _details(order: Order) -> Iterator[str]:
-    price = "free" if order.bolt11 is None else f"fee {words.sat(order.bolt11.fee_total)}"
-    yield f"order {order.id}, {price}"
+    options = (("", order.bolt11), (" on-chain", order.onchain))
+    fees = [f"fee {words.sat(option.fee_total)}{where}" for where, option in options if option is not None]
+    yield f"order {order.id}, {' or '.join(fees) or 'free'}"
     yield f"customer {order.principal}"
+    if order.onchain is not None and order.onchain.deposits:
+        paid = Sat(sum(int(deposit.amount) for deposit in order.onchain.deposits if not deposit.gone))
+        yield f"paid on-chain: {words.sat(paid)} of {words.sat(order.onchain.order_total)}; lsps ledger tells more"
     if order.reason:
         yield sanitize(order.reason)
 
@@ -77,7 +87,7 @@ def _order_json(order: Order) -> dict[str, object]:
             "channel_extension_expiry_blocks": terms.channel_extension_expiry_blocks,
             "new_channel_expiry_block": terms.new_channel_expiry_block,
         }
-    option, channel = order.bolt11, order.channel
+    option, onchain, channel = order.bolt11, order.onchain, order.channel
     return {
         "order_id": order.id,
         "service": order.service,
@@ -90,6 +100,34 @@ def _order_json(order: Order) -> dict[str, object]:
         "fee_total_sat": None if option is None else option.fee_total,
         "order_total_sat": None if option is None else option.order_total,
         "payment_hash": None if option is None else option.payment_hash.hex(),
+        "onchain": None if onchain is None else _onchain_json(onchain),
+        "paid_by": order.paid_by,
         "funding_outpoint": None if channel is None else channel.funding_outpoint,
         "reason": order.reason,
+    }
+
+
+def _onchain_json(option: OnchainOption) -> dict[str, object]:
+    return {
+        "address": option.address,
+        "refund_onchain_address": option.refund_address,
+        "fee_total_sat": option.fee_total,
+        "order_total_sat": option.order_total,
+        "expires_at": option.expires_at,
+        "deposits": [
+            {
+                "outpoint": deposit.outpoint,
+                "amount_sat": deposit.amount,
+                "height": deposit.height,
+                "gone": deposit.gone,
+                "kept_sat": deposit.kept,
+                "refunds": [
+                    {"txid": refund.txid, "paid_sat": refund.paid, "published_at": refund.published_at}
+                    for refund in deposit.refunds
+                ],
+                "refunded_at_height": deposit.refunded_at,
+                "left_to_operator": deposit.left or None,
+            }
+            for deposit in option.deposits
+        ],
     }

@@ -111,18 +111,13 @@ def _parsed(raw: Mapping[str, object], path: Path) -> Config:
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _WORDS = {"`": "", " | null": "", "object": "a table", "array": "a list of tables ([[…]])", "Expected": "expected"}
-_LATER = {
-    "onchain": "on-chain payment is not in this version",
-    "onchain_expiry_seconds": "on-chain payment is not in this version",
-}
 
 
 def _explained(message: str) -> ConfigError:
     text, _, place = message.partition(" - at `$.")
     place = place.removesuffix("`")
     if unknown := _UNKNOWN.fullmatch(text):
-        later = _LATER.get(unknown[1])
-        return ConfigError("unknown key" + (f": {later}" if later else ""), key=f"{place}.{unknown[1]}".lstrip("."))
+        return ConfigError("unknown key", key=f"{place}.{unknown[1]}".lstrip("."))
     if missing := _MISSING.fullmatch(text):
         return ConfigError("this key is missing", key=f"{place}.{missing[1]}".lstrip("."))
     for theirs, ours in _WORDS.items():

@@ -160,8 +160,13 @@ def _leases(tables: tuple[LeaseTable, ...]) -> tuple[LeaseToRecord, ...]:
 
 
 def _payment(table: PaymentTable) -> PaymentTerms:
-    if not table.bolt11:
-        raise ConfigError("must be true: this version knows no other way to be paid", key="payment.bolt11")
+    if not table.bolt11 and not table.onchain:
+        raise ConfigError("must be true unless payment.onchain is: nothing could be paid", key="payment.bolt11")
+    if table.min_refund_sat > table.min_onchain_payment_sat:
+        text = (
+            f"is more than payment.min_onchain_payment_sat ({table.min_onchain_payment_sat}): too much would stay here"
+        )
+        raise ConfigError(text, key="payment.min_refund_sat")
     if table.hold_margin_blocks >= table.min_final_cltv_expiry:
         text = (
             f"must be less than payment.min_final_cltv_expiry ({table.min_final_cltv_expiry}): "
@@ -169,6 +174,12 @@ def _payment(table: PaymentTable) -> PaymentTerms:
         )
         raise ConfigError(text, key="payment.hold_margin_blocks")
     return PaymentTerms(
+        bolt11=table.bolt11,
+        onchain=table.onchain,
+        onchain_expiry=timedelta(seconds=table.onchain_expiry_seconds),
+        min_onchain_payment_confirmations=table.min_onchain_payment_confirmations,
+        min_onchain_payment=Sat(table.min_onchain_payment_sat),
+        min_refund=Sat(table.min_refund_sat),
         bolt11_expiry=timedelta(seconds=table.bolt11_expiry_seconds),
         min_final_cltv_expiry=table.min_final_cltv_expiry,
         give_up_after=timedelta(seconds=table.give_up_after_seconds),

@@ -70,9 +70,17 @@ class LeaseTable(Table, frozen=True, kw_only=True):
 
 
 class PaymentTable(Table, frozen=True, kw_only=True):
-    """`min_final_cltv_expiry` is at most 288: lsps' own client, for one, locks its money up no longer."""
+    """`min_final_cltv_expiry` is at most 288: lsps' own client, for one, locks its money up no longer.
+
+    `min_onchain_payment_confirmations` is at most 6: then a payment MUST count as confirmed (bLIP-51 §3.3).
+    """
 
     bolt11: bool = True
+    onchain: bool = False
+    onchain_expiry_seconds: Annotated[int, Meta(ge=3_600, le=30 * 86_400)] = 86_400
+    min_onchain_payment_confirmations: Annotated[int, Meta(ge=0, le=6)] = 1
+    min_onchain_payment_sat: Annotated[int, Meta(ge=1_000, le=21_000_000 * 100_000_000)] = 10_000
+    min_refund_sat: Annotated[int, Meta(ge=546, le=21_000_000 * 100_000_000)] = 2_000
     bolt11_expiry_seconds: Annotated[int, Meta(ge=60, le=7 * 86_400)] = 3_600
     min_final_cltv_expiry: Annotated[int, Meta(ge=19, le=288)] = 144
     give_up_after_seconds: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 1_800

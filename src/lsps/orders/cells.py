@@ -6,31 +6,38 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lsps.errors import LspsError
-from lsps.orders import leases
+from lsps.orders import deposits, leases
 from lsps.orders.events import (
     ChannelChecked,
     ChannelOpened,
     ChannelStanding,
+    DepositsSeen,
     Event,
     InputsChosen,
     Now,
     OpenFailed,
     PaymentHeld,
+    RefundLeft,
+    RefundPublished,
+    RefundSigned,
     Rules,
     TimePassed,
 )
 from lsps.orders.model import (
     ChannelTerms,
+    Deposit,
     Extension,
     ExtensionTerms,
     FundedChannel,
     Funding,
     Lease,
+    OnchainOption,
     Order,
     PaymentMethod,
     State,
     TokenChange,
 )
+from lsps.units import Outpoint
 
 
 class IllegalTransition(LspsError):
@@ -63,6 +70,8 @@ def held(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules
     """A payment arrived for an order that waits for one."""
     if not isinstance(event, PaymentHeld) or order.bolt11 is None:
         raise IllegalTransition(order, event)
+    if order.bolt11.cancelled or order.bolt11.cancelling:
+        return held_too_late(order, lease, event, now, rules)
     order_total = order.bolt11.order_total
     order = replace(_noted(order, event), paid_by=PaymentMethod.BOLT11)
     if event.held < order_total.to_msat():
@@ -90,7 +99,7 @@ def _decide_extension(
     order: Order, terms: ExtensionTerms, lease: Lease | None, standing: ChannelStanding, now: Now, rules: Rules
 ) -> Outcome:
     """Re-checked at completion: the channel is there, and the lease within the maximum with these blocks added."""
-    if standing is ChannelStanding.UNKNOWN:
+    if standing is ChannelStanding.UNKNOWN or not deposits.is_covered(order):
         return Outcome(order)
     if standing is ChannelStanding.GONE or (lease is not None and lease.ended):
         return _give_back(order, "the channel is closing, closed or no longer the peer's", now)
@@ -103,8 +112,8 @@ def _decide_extension(
 
 
 def _fulfilled(order: Order, now: Now) -> Order:
-    """Delivered: what is held is taken, what slipped away is a loss, what was free is complete."""
-    if order.is_free:
+    """Delivered: what is held is taken, what slipped away is a loss, what is paid already or free is complete."""
+    if order.is_free or order.paid_by is PaymentMethod.ONCHAIN:
         return replace(order, state=State.COMPLETED, closed_at=now.time, give_up_at=None)
     if order.bolt11 is not None and order.bolt11.cancelled:
         return _loss(order, now)
@@ -117,19 +126,16 @@ def _loss(order: Order, now: Now) -> Order:
 
 
 def _give_back(order: Order, reason: str, now: Now) -> Outcome:
-    """Cancel at the node first; FAILED and REFUNDED are told only after it confirmed (money rule 5)."""
-    if order.bolt11 is None or (order.bolt11.cancelled and not order.bolt11.cancelling):
-        return Outcome(_failed(order, reason, now))
-    bolt11 = replace(order.bolt11, cancelling=True)
+    """Everything goes back first; FAILED and REFUNDED are told only after the node confirmed it (money rule 5), which
+    `deposits.settle` sees."""
+    bolt11 = order.bolt11
+    if bolt11 is not None and not bolt11.cancelled:
+        bolt11 = replace(bolt11, cancelling=True)
     return Outcome(replace(order, state=State.CLOSING, bolt11=bolt11, reason=reason, give_up_at=None))
 
 
-def _failed(order: Order, reason: str, now: Now) -> Order:
-    return replace(order, state=State.FAILED, reason=reason, closed_at=now.time, give_up_at=None)
-
-
 def _too_near_timeout(order: Order, now: Now, rules: Rules) -> bool:
-    if order.bolt11 is None or order.bolt11.earliest_expiry is None:
+    if order.paid_by is not PaymentMethod.BOLT11 or order.bolt11 is None or order.bolt11.earliest_expiry is None:
         return False
     return order.bolt11.earliest_expiry.blocks_since(now.tip) < rules.hold_margin_blocks
 
@@ -138,13 +144,13 @@ def held_again(order: Order, lease: Lease | None, event: Event, now: Now, rules:
     """The same payment seen once more; its first timeout may have changed while more parts came."""
     if not isinstance(event, PaymentHeld) or order.bolt11 is None:
         raise IllegalTransition(order, event)
-    if order.bolt11.cancelled:
+    if order.bolt11.cancelled or order.paid_by is not PaymentMethod.BOLT11:
         return held_too_late(order, lease, event, now, rules)
     return Outcome(_noted(order, event))
 
 
 def held_too_late(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
-    """Money after the cancellation was confirmed and told: given back, and what was told stays told."""
+    """Money for an invoice that is not wanted any more: given back, and what was told stays told."""
     if not isinstance(event, PaymentHeld) or order.bolt11 is None:
         raise IllegalTransition(order, event)
     return Outcome(_noted(replace(order, bolt11=replace(order.bolt11, cancelling=True)), event))
@@ -163,16 +169,18 @@ def _cancelled(order: Order) -> Order:
 
 
 def cancelled_unpaid(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
-    return Outcome(_failed(_cancelled(order), "it was not paid in time", now))
+    return _unless_payable(_cancelled(order), now)
 
 
 def cancelled_paid(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
     """The held payment went back before anything irrevocable was begun."""
-    return Outcome(_failed(_cancelled(order), "the held payment went back", now))
+    if order.paid_by is not PaymentMethod.BOLT11:
+        return Outcome(_cancelled(order))
+    return _give_back(_cancelled(order), "the held payment went back", now)
 
 
 def cancelled_noted(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
-    """Noted; in fulfilling the opening's outcome is awaited all the same."""
+    """Noted; in fulfilling the opening's outcome is awaited all the same, in closing everything else that goes back."""
     return Outcome(_cancelled(order))
 
 
@@ -180,8 +188,18 @@ def cancelled_fulfilled(order: Order, lease: Lease | None, event: Event, now: No
     return Outcome(_loss(_cancelled(order), now))
 
 
-def given_back(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
-    return Outcome(_failed(_cancelled(order), order.reason, now))
+def cancelled_completed(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    """The invoice of an order that was paid on-chain. One that was settled cannot be cancelled."""
+    if order.paid_by is PaymentMethod.BOLT11:
+        raise IllegalTransition(order, event)
+    return Outcome(_cancelled(order))
+
+
+def held_completed(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    """Seen late, and settled; or paid beside the on-chain payment, and given back."""
+    if order.paid_by is PaymentMethod.BOLT11:
+        return Outcome(order)
+    return held_too_late(order, lease, event, now, rules)
 
 
 def settled(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
@@ -190,9 +208,19 @@ def settled(order: Order, lease: Lease | None, event: Event, now: Now, rules: Ru
 
 def expire(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
     """An order expires with its last option (bLIP-51 §3: expiry is the option's)."""
-    if order.bolt11 is None or now.time < order.bolt11.expires_at:
-        return Outcome(order)
-    return _give_back(order, "it was not paid in time", now)
+    return _unless_payable(order, now)
+
+
+def _unless_payable(order: Order, now: Now) -> Outcome:
+    """Closes an order that can be paid no more; an invoice that alone has expired takes no more."""
+    bolt11, onchain = order.bolt11, order.onchain
+    by_invoice = bolt11 is not None and not (bolt11.cancelled or bolt11.cancelling) and now.time < bolt11.expires_at
+    on_chain = onchain is not None and now.time < onchain.deadline
+    if not by_invoice and not on_chain:
+        return _give_back(order, "it was not paid in time", now)
+    if bolt11 is not None and not by_invoice and not bolt11.cancelled:
+        order = replace(order, bolt11=replace(bolt11, cancelling=True))
+    return Outcome(order)
 
 
 def give_up(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
@@ -210,6 +238,8 @@ def choose(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rul
     given_up = give_up(order, lease, event, now, rules)
     if given_up.order is not order:
         return given_up
+    if not deposits.is_covered(order):
+        return Outcome(order)
     funding = Funding(event.inputs, event.sat_per_kw, now.tip)
     return Outcome(replace(order, state=State.FULFILLING, funding=funding, give_up_at=None))
 
@@ -232,3 +262,87 @@ def open_failed(order: Order, lease: Lease | None, event: Event, now: Now, rules
     if not isinstance(event, OpenFailed):
         raise IllegalTransition(order, event)
     return _give_back(order, event.reason, now)
+
+
+# --- what is paid on-chain --------------------------------------------------------------------------------------------
+
+
+def deposited(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    """bLIP-51 §3.3: PAID when the payment is confirmed. The invoice beside it takes no more from then on."""
+    order, option = _merged(order, event, now)
+    if not isinstance(event, DepositsSeen) or deposits.confirmed(option, now.tip) < option.order_total:
+        return Outcome(order)
+    bolt11 = order.bolt11
+    if bolt11 is not None and not bolt11.cancelled:
+        bolt11 = replace(bolt11, cancelling=True)
+    order = replace(order, bolt11=bolt11, paid_by=PaymentMethod.ONCHAIN, state=State.PAID)
+    return paid(deposits.settle(order, now, rules), lease, event.channel, now, rules)
+
+
+def deposits_while_paid(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    """A reorganisation may take the payment back, and bring it again: what is not begun waits for it."""
+    covered = deposits.is_covered(order)
+    order = deposits.settle(_merged(order, event, now)[0], now, rules)
+    if deposits.is_covered(order) is not covered:
+        wait = rules.confirm_within if covered else rules.give_up_after
+        order = replace(order, give_up_at=now.time + wait)
+    return Outcome(order)
+
+
+def deposits_noted(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    return Outcome(_merged(order, event, now)[0])
+
+
+def refund_signed(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    """Stored before it is published. One that is not wanted any more is forgotten: nobody else has it."""
+    if not isinstance(event, RefundSigned):
+        raise IllegalTransition(order, event)
+    deposit = _deposit(order, event, event.outpoint)
+    if not deposit.refund_due or deposit.refunded_at is not None or (deposit.refunds and not deposit.bump):
+        return Outcome(order)
+    return Outcome(_with_deposit(order, replace(deposit, refunds=(*deposit.refunds, event.refund), bump=False)))
+
+
+def refund_published(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    if not isinstance(event, RefundPublished):
+        raise IllegalTransition(order, event)
+    deposit = _deposit(order, event, event.outpoint)
+    if all(refund.txid != event.txid for refund in deposit.refunds):
+        raise IllegalTransition(order, event)
+    refunds = tuple(
+        replace(refund, published_at=now.time) if refund.txid == event.txid and refund.published_at is None else refund
+        for refund in deposit.refunds
+    )
+    return Outcome(_with_deposit(order, replace(deposit, refunds=refunds)))
+
+
+def refund_left(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    if not isinstance(event, RefundLeft):
+        raise IllegalTransition(order, event)
+    deposit = _deposit(order, event, event.outpoint)
+    if deposit.refunds:
+        return Outcome(order)
+    return Outcome(_with_deposit(order, replace(deposit, left=event.reason, refund_due=False)))
+
+
+def _merged(order: Order, event: Event, now: Now) -> tuple[Order, OnchainOption]:
+    if not isinstance(event, DepositsSeen) or order.onchain is None:
+        raise IllegalTransition(order, event)
+    option = deposits.merge(order.onchain, event, now)
+    return replace(order, onchain=option), option
+
+
+def _deposit(order: Order, event: Event, outpoint: Outpoint) -> Deposit:
+    for deposit in () if order.onchain is None else order.onchain.deposits:
+        if deposit.outpoint == outpoint:
+            return deposit
+    raise IllegalTransition(order, event)
+
+
+def _with_deposit(order: Order, changed: Deposit) -> Order:
+    if order.onchain is None:
+        return order
+    all_of_them = tuple(
+        changed if deposit.outpoint == changed.outpoint else deposit for deposit in order.onchain.deposits
+    )
+    return replace(order, onchain=replace(order.onchain, deposits=all_of_them))

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from lsps.orders.model import Bolt11Option, ChannelTerms, ExtensionTerms
-from lsps.units import BlockHeight, Msat, NodeId, OrderId, Outpoint
+from lsps.orders.model import Bolt11Option, ChannelTerms, ExtensionTerms, OnchainOption, Refund
+from lsps.units import BlockHeight, Msat, NodeId, OrderId, Outpoint, Sat
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,13 @@ class Rules:
     """How long a paid order waits for the peer, for funds or for the channel list before it gives the payment back."""
     hold_margin_blocks: int = 40
     """A held payment with fewer blocks to its first HTLC timeout is given back; LND does so itself at 18."""
+    confirm_within: timedelta = timedelta(days=1)
+    """How long after its expiry an on-chain payment that was seen in time may still confirm, and how long one that a
+    reorganisation took back may take to confirm again."""
+    min_refund: Sat = Sat(2_000)
+    """What is less is not sent back by itself: the operator decides."""
+    bump_after: timedelta = timedelta(hours=6)
+    """bLIP-51 §3.3: a refund that has not confirmed by then MUST be bumped."""
 
 
 class ChannelStanding(Enum):
@@ -40,13 +47,14 @@ class ChannelStanding(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A valid order, priced. Without bolt11 it is free."""
+    """A valid order, priced. Without any payment option it is free."""
 
     id: OrderId
     lsp: NodeId
     principal: NodeId
     terms: ChannelTerms | ExtensionTerms
     bolt11: Bolt11Option | None
+    onchain: OnchainOption | None = None
     token: str = field(default="", repr=False)
     token_uses: int | None = None
     """The limit of the token's uses when they are counted."""
@@ -69,6 +77,53 @@ class InvoiceCancelled:
 @dataclass(frozen=True, slots=True)
 class InvoiceSettled:
     """The node confirmed that the payment is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDeposit:
+    """An output that pays to the order's address, as the wallet lists it now."""
+
+    outpoint: Outpoint
+    amount: Sat
+    height: BlockHeight | None
+    sat_per_kw: int | None
+    spent_by: str | None
+    """The id of the transaction that spends it."""
+    spent_at: BlockHeight | None
+    """Of that transaction's block."""
+
+
+@dataclass(frozen=True, slots=True)
+class DepositsSeen:
+    """All that the wallet lists for the order's address: what waits for a block, or is in one at or above `since`."""
+
+    deposits: tuple[SeenDeposit, ...]
+    since: BlockHeight
+    channel: ChannelStanding = ChannelStanding.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSigned:
+    """A transaction that gives this deposit back is made; to be stored before it is published."""
+
+    outpoint: Outpoint
+    refund: Refund
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPublished:
+    """The network has this deposit's refund."""
+
+    outpoint: Outpoint
+    txid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundLeft:
+    """This deposit cannot be given back by itself: the operator decides."""
+
+    outpoint: Outpoint
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +168,10 @@ Event = (
     | PaymentHeld
     | InvoiceCancelled
     | InvoiceSettled
+    | DepositsSeen
+    | RefundSigned
+    | RefundPublished
+    | RefundLeft
     | TimePassed
     | ChannelChecked
     | InputsChosen
@@ -123,7 +182,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class ChannelConfirmed:
-    """The leased channel's funding has its first confirmation, at this height."""
+    """The leased channel's funding is confirmed at this height, maybe anew after a reorganisation."""
 
     height: BlockHeight
 

@@ -88,10 +88,13 @@ def lease_step(lease: Lease, event: LeaseEvent) -> Lease:
     """The lease after an event of its channel; the same object when nothing changes."""
     match event:
         case ChannelConfirmed(height):
-            if lease.provisional_from is None:
+            # A reorganisation may confirm it later, and never takes blocks away that were told.
+            counted_from = lease.provisional_from or lease.confirmed_at
+            if counted_from is None or (lease.provisional_from is None and height <= counted_from):
                 return lease
-            waited = max(0, height.blocks_since(lease.provisional_from))
-            return replace(lease, expiration_block=lease.expiration_block + waited, provisional_from=None)
+            counted_to = max(height, counted_from)
+            expiration_block = lease.expiration_block + counted_to.blocks_since(counted_from)
+            return replace(lease, expiration_block=expiration_block, provisional_from=None, confirmed_at=counted_to)
         case ChannelEnded():
             return lease if lease.ended else replace(lease, ended=True)
         case LeaseRecorded(expiration_block):

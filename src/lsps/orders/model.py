@@ -46,6 +46,7 @@ class Service(StrEnum):
 
 class PaymentMethod(StrEnum):
     BOLT11 = "bolt11"
+    ONCHAIN = "onchain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,78 @@ class Bolt11Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    """A signed transaction that spends a deposit's outpoint and pays it back. Stored before it is published."""
+
+    txid: str
+    raw: bytes = field(repr=False)
+    paid: Sat
+    """What the refund address gets."""
+    fee: Sat
+    sat_per_kw: int
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """An output that pays to the order's address. What is not `kept` is given back from this very outpoint, so it can
+    be given back once at most, and not at all when a reorganisation takes the deposit away."""
+
+    outpoint: Outpoint
+    amount: Sat
+    seen_at: datetime
+    height: BlockHeight | None = None
+    """Of its block; None while it waits for one."""
+    sat_per_kw: int | None = None
+    gone: bool = False
+    """Replaced, evicted or reorganised away."""
+    kept: Sat = Sat(0)
+    """How much of it pays for the order."""
+    refund_due: bool = False
+    """What is not kept is to be given back, now."""
+    refunds: tuple[Refund, ...] = ()
+    """The newest last. All spend the outpoint, so one of them confirms at most."""
+    bump: bool = False
+    """The newest refund did not confirm in time: to be replaced by one with a higher fee (bLIP-51 §3.3)."""
+    bump_at: datetime | None = None
+    """When that will be."""
+    refunded_at: BlockHeight | None = None
+    """Of the block in which a refund confirmed."""
+    left: str = ""
+    """Why it is for the operator to decide, if it is."""
+
+    @property
+    def excess(self) -> Sat:
+        return self.amount - self.kept
+
+    @property
+    def is_returned(self) -> bool:
+        """A refund of it was published."""
+        return any(refund.published_at is not None for refund in self.refunds)
+
+
+@dataclass(frozen=True, slots=True)
+class OnchainOption:
+    """The order's own address, and what was paid to it (bLIP-51 §3.3)."""
+
+    address: str
+    refund_address: str
+    expires_at: datetime
+    fee_total: Sat
+    order_total: Sat
+    min_confirmations: int
+    min_fee_for_0conf: int | None = None
+    """In satoshi per 1000 weight; None unless `min_confirmations` is 0."""
+    deposits: tuple[Deposit, ...] = ()
+    waits_until: datetime | None = None
+    """Enough was paid before `expires_at`, and may confirm until then."""
+
+    @property
+    def deadline(self) -> datetime:
+        return self.waits_until or self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
 class Funding:
     """The inputs an opening spends, chosen at tip `since`: the opening's identity (money rule 3)."""
 
@@ -135,7 +208,8 @@ class Order:
     token: str = field(default="", repr=False)
     counts_token_use: bool = False
     bolt11: Bolt11Option | None = None
-    """None when the order is free."""
+    onchain: OnchainOption | None = None
+    """Both None when the order is free."""
     paid_by: PaymentMethod | None = None
     give_up_at: datetime | None = None
     funding: Funding | None = None
@@ -151,7 +225,7 @@ class Order:
 
     @property
     def is_free(self) -> bool:
-        return self.bolt11 is None
+        return self.bolt11 is None and self.onchain is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +239,8 @@ class Lease:
     """Never decreases."""
     provisional_from: BlockHeight | None = None
     """The tip the expiration was counted from while the channel has no confirmation; None once it has one."""
+    confirmed_at: BlockHeight | None = None
+    """The height the expiration was counted from since; a reorganisation may move it."""
     expires_at: datetime | None = None
     """LSPS1's channel.expires_at, only ever moved later; None when the lease began otherwise."""
     original_order: OriginalOrder | None = None

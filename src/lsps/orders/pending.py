@@ -5,11 +5,13 @@ A store writes them beside the order in the same commit, so they cannot drift ap
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 
+from lsps.orders.deposits import is_covered
 from lsps.orders.events import Rules
-from lsps.orders.model import FINAL, Order, Service, State
+from lsps.orders.model import FINAL, Deposit, Order, PaymentMethod, Service, State
 from lsps.units import BlockHeight, Outpoint
 
 
@@ -21,12 +23,14 @@ class EffectName(StrEnum):
     OPEN_CHANNEL = "open channel"
     SETTLE_INVOICE = "settle invoice"
     CANCEL_INVOICE = "cancel invoice"
+    SIGN_REFUND = "sign refund"
+    PUBLISH_REFUND = "publish refund"
 
 
 def effects(order: Order) -> frozenset[EffectName]:
     """The effects an order in this state has."""
     names = set()
-    if order.state is State.PAID:
+    if order.state is State.PAID and is_covered(order):
         lsps1 = order.service is Service.LSPS1
         names.add(EffectName.CHOOSE_INPUTS if lsps1 else EffectName.CHECK_CHANNEL)
     elif order.state is State.FULFILLING:
@@ -35,19 +39,55 @@ def effects(order: Order) -> frozenset[EffectName]:
         names.add(EffectName.SETTLE_INVOICE)
     if order.bolt11 is not None and order.bolt11.cancelling:
         names.add(EffectName.CANCEL_INVOICE)
+    if refund_to_sign(order) is not None:
+        names.add(EffectName.SIGN_REFUND)
+    if refund_to_publish(order) is not None:
+        names.add(EffectName.PUBLISH_REFUND)
     return frozenset(names)
+
+
+def refund_to_sign(order: Order) -> Deposit | None:
+    """A deposit that needs a refund, or one that pays more."""
+    for deposit in _returning(order):
+        if not deposit.refunds or deposit.bump:
+            return deposit
+    return None
+
+
+def refund_to_publish(order: Order) -> Deposit | None:
+    """A deposit whose newest refund is signed and stored, and not known to be in the network."""
+    for deposit in _returning(order):
+        if deposit.refunds and deposit.refunds[-1].published_at is None:
+            return deposit
+    return None
+
+
+def _returning(order: Order) -> Iterator[Deposit]:
+    for deposit in () if order.onchain is None else order.onchain.deposits:
+        if deposit.refund_due and not (deposit.gone or deposit.left) and deposit.refunded_at is None:
+            yield deposit
 
 
 def due_at(order: Order) -> datetime | None:
     """When time alone moves the order on."""
-    if order.state is State.AWAITING_PAYMENT and order.bolt11 is not None:
-        return order.bolt11.expires_at
-    return order.give_up_at if order.state is State.PAID else None
+    times: list[datetime | None] = []
+    if order.state is State.AWAITING_PAYMENT:
+        if order.bolt11 is not None and not (order.bolt11.cancelled or order.bolt11.cancelling):
+            times.append(order.bolt11.expires_at)
+        if order.onchain is not None:
+            times.append(order.onchain.deadline)
+    elif order.state is State.PAID:
+        times.append(order.give_up_at)
+    if order.onchain is not None:
+        times.extend(deposit.bump_at for deposit in order.onchain.deposits)
+    return min((time for time in times if time is not None), default=None)
 
 
 def due_height(order: Order, rules: Rules) -> BlockHeight | None:
     """The tip from which a held payment comes too near its timeout to be kept waiting."""
-    if order.state is not State.PAID or order.bolt11 is None or order.bolt11.earliest_expiry is None:
+    if order.state is not State.PAID or order.paid_by is not PaymentMethod.BOLT11:
+        return None
+    if order.bolt11 is None or order.bolt11.earliest_expiry is None:
         return None
     return BlockHeight(max(0, int(order.bolt11.earliest_expiry) - rules.hold_margin_blocks + 1))
 
@@ -59,9 +99,28 @@ def reserved_inputs(order: Order) -> tuple[Outpoint, ...]:
 
 def watched_hash(order: Order) -> bytes | None:
     """The payment hash whose invoice the node is asked about, while it can still change."""
-    if order.bolt11 is None or order.bolt11.cancelled or order.state in FINAL:
+    if order.bolt11 is None or order.bolt11.cancelled:
+        return None
+    if order.state in FINAL and not order.bolt11.cancelling:
         return None
     return order.bolt11.payment_hash
+
+
+NEVER = BlockHeight(2**32 - 1)
+
+
+def deposits_until(order: Order) -> BlockHeight | None:
+    """The last block that told something of the order's deposits, NEVER while one is under way; None without any.
+
+    A reorganisation of that block may change them, so they are read again until it is buried.
+    """
+    heights: list[BlockHeight] = []
+    for deposit in () if order.onchain is None else order.onchain.deposits:
+        if deposit.gone:
+            continue
+        under_way = deposit.height is None or (deposit.refund_due and not deposit.left and deposit.refunded_at is None)
+        heights.append(NEVER if under_way or deposit.height is None else deposit.refunded_at or deposit.height)
+    return max(heights, default=None)
 
 
 def is_unpaid(order: Order) -> bool:

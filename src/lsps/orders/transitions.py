@@ -6,19 +6,22 @@
                           └──node confirmed──▶ failed
 
 A pair that is not in the table is an IllegalTransition: the event contradicts what the order is, and nothing changes.
-Events that bring money are legal in every state, final ones too, and lead to giving it back (money rule 4).
+Events that bring money are legal in every state, final ones too, and lead to giving it back (money rule 4). An order
+paid on-chain is completed as soon as it is fulfilled, since nothing is left to settle. Every step ends with
+`deposits.settle`: it decides what is to be given back, and when a closing order has failed.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from lsps.orders import cells
+from lsps.orders import cells, deposits
 from lsps.orders.cells import Handler, IllegalTransition, Outcome
 from lsps.orders.events import (
     ChannelChecked,
     ChannelOpened,
     ChannelStanding,
+    DepositsSeen,
     Event,
     InputsChosen,
     InvoiceCancelled,
@@ -27,6 +30,9 @@ from lsps.orders.events import (
     OpenFailed,
     PaymentHeld,
     Placed,
+    RefundLeft,
+    RefundPublished,
+    RefundSigned,
     Rules,
     TimePassed,
 )
@@ -55,7 +61,8 @@ TRANSITIONS: dict[tuple[State, type[Event]], Handler] = {
     (S.FULFILLED, TimePassed): cells.same,
     (S.FULFILLED, ChannelChecked): cells.same,
     (S.FULFILLED, ChannelOpened): cells.opened_again,
-    (S.COMPLETED, PaymentHeld): cells.same,
+    (S.COMPLETED, PaymentHeld): cells.held_completed,
+    (S.COMPLETED, InvoiceCancelled): cells.cancelled_completed,
     (S.COMPLETED, InvoiceSettled): cells.same,
     (S.COMPLETED, TimePassed): cells.same,
     (S.COMPLETED, ChannelChecked): cells.same,
@@ -66,13 +73,19 @@ TRANSITIONS: dict[tuple[State, type[Event]], Handler] = {
     (S.UNPAID, ChannelChecked): cells.same,
     (S.UNPAID, ChannelOpened): cells.opened_again,
     (S.CLOSING, PaymentHeld): cells.held_again,
-    (S.CLOSING, InvoiceCancelled): cells.given_back,
+    (S.CLOSING, InvoiceCancelled): cells.cancelled_noted,
     (S.CLOSING, TimePassed): cells.same,
     (S.CLOSING, ChannelChecked): cells.same,
     (S.FAILED, PaymentHeld): cells.held_too_late,
     (S.FAILED, InvoiceCancelled): cells.cancelled_noted,
     (S.FAILED, TimePassed): cells.same,
     (S.FAILED, ChannelChecked): cells.same,
+    (S.AWAITING_PAYMENT, DepositsSeen): cells.deposited,
+    (S.PAID, DepositsSeen): cells.deposits_while_paid,
+    **{(state, DepositsSeen): cells.deposits_noted for state in set(S) - {S.AWAITING_PAYMENT, S.PAID}},
+    **{(state, RefundSigned): cells.refund_signed for state in S},
+    **{(state, RefundPublished): cells.refund_published for state in S},
+    **{(state, RefundLeft): cells.refund_left for state in S},
 }
 
 
@@ -88,10 +101,12 @@ def place(event: Placed, lease: Lease | None, now: Now, rules: Rules) -> Outcome
         token=event.token,
         counts_token_use=event.token_uses is not None,
         bolt11=event.bolt11,
+        onchain=event.onchain,
     )
     outcome = Outcome(order)
     if order.is_free:
         outcome = cells.paid(order, lease, ChannelStanding.GOOD, now, rules)
+        outcome = replace(outcome, order=deposits.settle(outcome.order, now, rules))
     if event.token_uses is None or outcome.order.state is State.FAILED:
         return outcome
     consumed = outcome.order.state is State.COMPLETED
@@ -103,14 +118,17 @@ def step(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules
     handler = TRANSITIONS.get((order.state, type(event)))
     if handler is None or not _concerns(order, event):
         raise IllegalTransition(order, event)
-    return _with_token(order, handler(order, lease, event, now, rules))
+    outcome = handler(order, lease, event, now, rules)
+    return _with_token(order, replace(outcome, order=deposits.settle(outcome.order, now, rules)))
 
 
 def _concerns(order: Order, event: Event) -> bool:
     """Whether such an order can have such an event at all: a free one has no invoice, an extension opens nothing."""
     match event:
         case PaymentHeld() | InvoiceCancelled() | InvoiceSettled():
-            return not order.is_free
+            return order.bolt11 is not None
+        case DepositsSeen() | RefundSigned() | RefundPublished() | RefundLeft():
+            return order.onchain is not None
         case ChannelChecked():
             return isinstance(order.terms, ExtensionTerms)
         case InputsChosen() | ChannelOpened() | OpenFailed():

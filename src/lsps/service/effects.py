@@ -16,6 +16,7 @@ from lsps.service.channels import ChannelMirror, standing
 from lsps.service.opening import Opening
 from lsps.service.preimages import Preimages
 from lsps.service.putoff import PutOff
+from lsps.service.refunds import Refunds
 from lsps.store.orders import DueEffect
 
 
@@ -24,6 +25,7 @@ class Effects:
     invoices: Invoices
     mirror: ChannelMirror
     opening: Opening
+    refunds: Refunds
     preimages: Preimages
     failpoint: Failpoint
 
@@ -40,6 +42,10 @@ class Effects:
                 return await self._slipped_away(order) or await self.opening.choose_inputs(order)
             case EffectName.OPEN_CHANNEL:
                 return await self.opening.open_channel(order, effect)
+            case EffectName.SIGN_REFUND:
+                return await self.refunds.sign(order)
+            case EffectName.PUBLISH_REFUND:
+                return await self.refunds.publish(order)
 
     def _check_channel(self, order: Order) -> Event | PutOff:
         channel = standing(self.mirror, order)

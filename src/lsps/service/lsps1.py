@@ -11,10 +11,9 @@ from lsps.protocol import lsps1, lsps1_rules
 from lsps.protocol.errors import ClientRejected, OptionMismatch
 from lsps.protocol.methods import NoParams
 from lsps.protocol.rules import check_refund_address
-from lsps.service.desk import METHOD, OrderDesk, payment
+from lsps.service.desk import OrderDesk, Wanted, payment
 from lsps.service.offer import ChannelOffer
 from lsps.service.opening import Opening, capacity
-from lsps.service.pricing import PriceRequest
 from lsps.units import NodeId
 
 
@@ -48,11 +47,19 @@ class Lsps1:
         )
         async with desk.admitted(peer):
             sat_per_kw = await self._can_open(peer, terms)
-            request = PriceRequest(
-                Service.LSPS1, terms.lsp_balance, terms.channel_expiry_blocks, METHOD, sat_per_kw, peer
+            order = await desk.place(
+                Wanted(
+                    principal=peer,
+                    terms=terms,
+                    size=terms.lsp_balance,
+                    blocks=terms.channel_expiry_blocks,
+                    sat_per_kw=sat_per_kw,
+                    client_balance=terms.client_balance,
+                    token=token,
+                    refund_address=params.refund_onchain_address,
+                    description="LSPS1 channel",
+                )
             )
-            fee = await desk.fee(request, token)
-            order = await desk.place(peer, terms, fee, terms.client_balance, token, "LSPS1 channel")
         return await self._told(order, terms)
 
     async def get_order(self, peer: NodeId, params: lsps1.GetOrderParams) -> lsps1.ChannelOrder:

@@ -20,10 +20,9 @@ from lsps.protocol.message import to_json
 from lsps.protocol.methods import NoParams
 from lsps.protocol.rules import check_refund_address
 from lsps.service.channels import listed_scid
-from lsps.service.desk import METHOD, OrderDesk, payment
+from lsps.service.desk import OrderDesk, Wanted, payment
 from lsps.service.limits import TRY_AGAIN
 from lsps.service.offer import ExtensionOffer, Unleased
-from lsps.service.pricing import PriceRequest
 from lsps.units import BlockHeight, NodeId, Sat, Scid
 
 _log = logging.getLogger("lsps.service")
@@ -75,12 +74,20 @@ class Lsps7:
             # So that expiration_block + blocks is the new expiry for a lapsed or absent lease too (bLIP-57 §2).
             expiration_block=max(entry.expiration_block, now.tip),
         )
-        blocks = terms.channel_extension_expiry_blocks
         async with desk.admitted(peer):
-            request = PriceRequest(Service.LSPS7, channel.capacity, blocks, METHOD, None, peer)
-            fee = await desk.fee(request, token)
-            # bLIP-57 has no client balance: the total is the fee.
-            order = await desk.place(peer, terms, fee, Sat(0), token, "LSPS7 channel lease extension")
+            order = await desk.place(
+                Wanted(
+                    principal=peer,
+                    terms=terms,
+                    size=channel.capacity,
+                    blocks=terms.channel_extension_expiry_blocks,
+                    sat_per_kw=None,
+                    client_balance=Sat(0),
+                    token=token,
+                    refund_address=params.refund_onchain_address,
+                    description="LSPS7 channel lease extension",
+                )
+            )
         return _told(order, terms)
 
     async def get_order(self, peer: NodeId, params: lsps7.GetOrderParams) -> lsps7.ExtensionOrder:

@@ -63,10 +63,18 @@ class LeaseToRecord:
 class PaymentTerms:
     """How orders are paid. The final CLTV leaves room to wait for a peer before an HTLC times out."""
 
+    bolt11: bool = True
     bolt11_expiry: timedelta = timedelta(hours=1)
     min_final_cltv_expiry: int = 144
     give_up_after: timedelta = timedelta(minutes=30)
     hold_margin_blocks: int = 40
+    onchain: bool = False
+    onchain_expiry: timedelta = timedelta(days=1)
+    min_onchain_payment_confirmations: int = 1
+    min_onchain_payment: Sat = Sat(10_000)
+    """An order that costs less cannot be paid on-chain."""
+    min_refund: Sat = Sat(2_000)
+    """What is less is not sent back by itself: the operator decides."""
 
 
 @dataclass(frozen=True, slots=True)

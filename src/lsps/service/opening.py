@@ -23,6 +23,7 @@ from lsps.node.contract import (
     Utxo,
     Wallet,
 )
+from lsps.orders import deposits
 from lsps.orders.events import ChannelOpened, Event, InputsChosen, OpenFailed
 from lsps.orders.model import ChannelTerms, Funding, Order
 from lsps.protocol.sanitize import sanitize
@@ -59,8 +60,13 @@ class Opening:
     async def inputs_for(self, terms: ChannelTerms, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
         """Free wallet outputs that fund the channel and leave the reserve; None when there are not enough."""
         taken = await self.store.reserved_inputs()
-        free = [utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken]
+        free = [utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken and await self._is_ours(utxo)]
         return None if self.offer is None else choose(free, capacity(terms), self.offer.reserve, sat_per_kw)
+
+    async def _is_ours(self, utxo: Utxo) -> bool:
+        """What a customer paid is not spent before it is earned: it may have to go back, from that very output."""
+        order = await self.store.order_of_address(utxo.address)
+        return order is None or deposits.is_free_to_spend(order, utxo.outpoint)
 
     async def choose_inputs(self, order: Order) -> Event | PutOff:
         if self.offer is None:

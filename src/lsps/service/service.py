@@ -19,12 +19,14 @@ from lsps.node.contract import (
     NodeInfo,
     PeerOnline,
     Resumed,
+    Wallet,
     require,
 )
 from lsps.node.router import Router
 from lsps.orders.events import Rules
 from lsps.protocol import lsps0, lsps1, lsps7
 from lsps.service.channels import ChannelMirror
+from lsps.service.deposits import DepositReader
 from lsps.service.desk import OrderDesk
 from lsps.service.dispatcher import Dispatcher, Route, Shapes
 from lsps.service.effects import Effects
@@ -38,11 +40,13 @@ from lsps.service.offer import ExtensionOffer, Offer
 from lsps.service.opening import Opening
 from lsps.service.preimages import Preimages
 from lsps.service.pricing import PriceFunction, PriceTable
+from lsps.service.refunds import Refunds
 from lsps.service.schedule import Schedule
 from lsps.service.startup import check_offer
 from lsps.service.stored import until_stored
 from lsps.service.tokens import Tokens
 from lsps.store.orders import OrderStore
+from lsps.units import BlockHeight
 
 _log = logging.getLogger("lsps.service")
 T = TypeVar("T")
@@ -55,6 +59,7 @@ def rules_of(offer: Offer) -> Rules:
         max_extension_blocks=lsps7_offer.max_channel_extension_expiry_blocks,
         give_up_after=offer.payment.give_up_after,
         hold_margin_blocks=offer.payment.hold_margin_blocks,
+        min_refund=offer.payment.min_refund,
     )
 
 
@@ -88,6 +93,7 @@ class Service:
         self._token_bytes = token_bytes
         self._failpoint = failpoint
         self._in_work = InWork(offer.limits)
+        self._deposits: DepositReader | None = None
         self._invoices: Invoices = require(node.invoices, "hold invoices")
         self._leasing = Leasing(store, self._clock)
         self._mirror = ChannelMirror(require(node.channels, "channels"), self._clock, self._leasing)
@@ -115,18 +121,20 @@ class Service:
     async def run(self) -> None:
         """Until cancelled. Raises NodeError when the node cannot be asked who it is, and CannotDeliver."""
         info = await self._node.info()
-        check_offer(self._offer, info)
+        wallet = require(self._node.wallet, "on-chain funds")
+        check_offer(self._offer, info, sees_fees=wallet.sees_fees)
         dispatcher, schedule = await self._assemble(info)
         router = self._router or Router(self._node.messages)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._each(self._node.tips(), self._engine.on_tip))
+                tasks.create_task(self._each(self._node.tips(), self._on_tip))
                 tasks.create_task(self._mirror.run())
                 tasks.create_task(self._each(self._invoices.updates(), self._engine.on_invoice))
                 tasks.create_task(self._each(self._node.messages.peer_events(), self._on_peer))
                 await self._engine.on_tip(info.height)
                 await self._mirror.ready.wait()
                 await self._leasing.record(info.node_id, self._offer.leases, self._mirror)
+                await self._follow_deposits(wallet, tasks)
                 await self._engine.watch_all()
                 tasks.create_task(schedule.run_due())
                 tasks.create_task(schedule.run_pruning())
@@ -144,10 +152,13 @@ class Service:
     async def _assemble(self, info: NodeInfo) -> tuple[Dispatcher, Schedule]:
         node, offer = self._node, self._offer
         preimages = Preimages(await self._store.preimage_secret())
+        wallet = require(node.wallet, "on-chain funds")
+        shapes = Shapes(offer.compat)
         desk = OrderDesk(
             lsp=info.node_id,
             network=info.network,
             invoices=self._invoices,
+            wallet=wallet,
             mirror=self._mirror,
             store=self._store,
             engine=self._engine,
@@ -159,11 +170,12 @@ class Service:
             payment=offer.payment,
             limits=offer.limits,
             in_work=self._in_work,
+            shapes=shapes,
         )
         opening = Opening(
             node.messages,
             require(node.channels, "channels"),
-            require(node.wallet, "on-chain funds"),
+            wallet,
             self._store,
             offer.lsps1,
             self._failpoint,
@@ -185,10 +197,9 @@ class Service:
             ]
         protocols = tuple(number for number, part in ((1, offer.lsps1), (7, offer.lsps7)) if part is not None)
         routes.append(Route(lsps0.LIST_PROTOCOLS, Lsps0(protocols).list_protocols))
-        dispatcher = Dispatcher(
-            node.messages, tuple(routes), self._in_work, offer.limits, Shapes(offer.compat), self._failpoint
-        )
-        effects = Effects(self._invoices, self._mirror, opening, preimages, self._failpoint)
+        dispatcher = Dispatcher(node.messages, tuple(routes), self._in_work, offer.limits, shapes, self._failpoint)
+        refunds = Refunds(wallet, self._failpoint)
+        effects = Effects(self._invoices, self._mirror, opening, refunds, preimages, self._failpoint)
         schedule = Schedule(
             self._engine,
             self._store,
@@ -198,6 +209,22 @@ class Service:
             failpoint=self._failpoint,
         )
         return dispatcher, schedule
+
+    async def _follow_deposits(self, wallet: Wallet, tasks: asyncio.TaskGroup) -> None:
+        """As soon as addresses were ever given, for ever: they can be paid when nothing is offered any more."""
+        if self._offer.payment.onchain and not int(await self._store.deposits_read_to()):
+            await self._store.set_deposits_read_to(self._engine.now().tip)
+        if int(await self._store.deposits_read_to()):
+            self._deposits = DepositReader(wallet, self._store, self._engine, self._mirror, self._clock)
+            # Before anything expires: it may have been paid while no service ran.
+            await self._deposits.read()
+            tasks.create_task(self._deposits.run())
+            tasks.create_task(self._deposits.watch())
+
+    async def _on_tip(self, tip: BlockHeight) -> None:
+        await self._engine.on_tip(tip)
+        if self._deposits is not None:
+            self._deposits.hasten()
 
     async def _each(self, stream: AsyncIterator[Resumed | T], handle: Callable[[T], Awaitable[None]]) -> None:
         async for item in stream:

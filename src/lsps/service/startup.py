@@ -22,9 +22,14 @@ class CannotDeliver(LspsError):
         self.key = key
 
 
-def check_offer(offer: Offer, info: NodeInfo) -> None:
+def check_offer(offer: Offer, info: NodeInfo, *, sees_fees: bool) -> None:
     """Raises CannotDeliver for the first thing that customers would pay for in vain."""
     _check_leases(offer)
+    if offer.payment.onchain and offer.payment.min_onchain_payment_confirmations == 0 and not sees_fees:
+        raise CannotDeliver(
+            "payment.min_onchain_payment_confirmations",
+            "0 needs a node that knows what an incoming transaction pays in fees, which this one does not; set 1",
+        )
     if offer.lsps1 is None:
         if offer.lsps7 is None:
             raise CannotDeliver("lsps1", "nothing is offered: add a table [lsps1], [lsps7] or both")

@@ -99,6 +99,21 @@ class OrderStore(Protocol):
 
     async def order_of_hash(self, payment_hash: bytes) -> Order | None: ...
 
+    async def order_of_address(self, address: str) -> Order | None:
+        """The order this address was made for."""
+        ...
+
+    async def orders_with_deposits(self, since: BlockHeight, after: Order | None, limit: int) -> Sequence[Order]:
+        """Orders whose deposits may still change (`pending.deposits_until` is at or above `since`), beginning after
+        `after`: for a sweep in pages."""
+        ...
+
+    async def deposits_read_to(self) -> BlockHeight:
+        """Up to which block the wallet's deposits were read; 0 before the first time."""
+        ...
+
+    async def set_deposits_read_to(self, height: BlockHeight) -> None: ...
+
     async def lease(self, channel_id: ChannelId) -> Lease | None: ...
 
     async def open_leases(self, after: ChannelId | None, limit: int) -> Sequence[Lease]:

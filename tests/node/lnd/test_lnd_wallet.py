@@ -22,7 +22,7 @@ async def test_inputs_are_confirmed_and_unlocked() -> None:
     async with running() as at:
         utxo = pb.Utxo(amount_sat=5, outpoint=pb.OutPoint(txid_str="ab" * 32, output_index=3))
         at.lnd.answer(rpc.LIST_UNSPENT, pb.ListUnspentResponse(utxos=[utxo]))
-        assert await at.node.wallet.inputs() == [Utxo(Outpoint("ab" * 32, 3), Sat(5))]
+        assert await at.node.wallet.inputs() == [Utxo(Outpoint("ab" * 32, 3), Sat(5), "")]
         assert at.lnd.requests(rpc.LIST_UNSPENT)[0].min_confs == 1
 
 

@@ -19,12 +19,17 @@ class LndWallet:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    @property
+    def sees_fees(self) -> bool:
+        """LND's wallet does not know what an incoming transaction spends."""
+        return False
+
     async def inputs(self) -> Sequence[Utxo]:
         # LND leaves out what is leased (by a channel negotiation too) and what a pending transaction spends.
         request = pb.ListUnspentRequest(min_confs=1, max_confs=_MAX_CONFIRMATIONS)
         reply = await self._connection.call(rpc.LIST_UNSPENT, request)
         return [
-            Utxo(Outpoint(utxo.outpoint.txid_str, utxo.outpoint.output_index), Sat(utxo.amount_sat))
+            Utxo(Outpoint(utxo.outpoint.txid_str, utxo.outpoint.output_index), Sat(utxo.amount_sat), "")
             for utxo in reply.utxos
         ]
 

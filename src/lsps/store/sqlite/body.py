@@ -19,15 +19,13 @@ from lsps.orders.model import (
     PaymentMethod,
     Service,
 )
+from lsps.store.sqlite.body_onchain import OnchainBody
+from lsps.store.sqlite.stored import Stored
 from lsps.store.sqlite.times import from_micros, to_micros, to_micros_or_none
 from lsps.units import BlockHeight, ChannelId, Msat, OrderId, Outpoint, Sat, Scid
 
 
-class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Unknown fields would be lost at the next write, so they are refused."""
-
-
-class ChannelTermsBody(_Stored, frozen=True, tag_field="service", tag="LSPS1"):
+class ChannelTermsBody(Stored, frozen=True, tag_field="service", tag="LSPS1"):
     lsp_balance: int
     client_balance: int
     required_channel_confirmations: int
@@ -57,7 +55,7 @@ class ChannelTermsBody(_Stored, frozen=True, tag_field="service", tag="LSPS1"):
         )
 
 
-class ExtensionTermsBody(_Stored, frozen=True, tag_field="service", tag="LSPS7"):
+class ExtensionTermsBody(Stored, frozen=True, tag_field="service", tag="LSPS7"):
     short_channel_id: str
     channel_id: str
     channel_extension_expiry_blocks: int
@@ -91,7 +89,7 @@ class ExtensionTermsBody(_Stored, frozen=True, tag_field="service", tag="LSPS7")
         )
 
 
-class Bolt11Body(_Stored, frozen=True, omit_defaults=True):
+class Bolt11Body(Stored, frozen=True, omit_defaults=True):
     """The payment hash is a column."""
 
     invoice: str
@@ -130,7 +128,7 @@ class Bolt11Body(_Stored, frozen=True, omit_defaults=True):
         )
 
 
-class FundingBody(_Stored, frozen=True):
+class FundingBody(Stored, frozen=True):
     inputs: tuple[str, ...]
     sat_per_kw: int
     since: int
@@ -144,7 +142,7 @@ class FundingBody(_Stored, frozen=True):
         return Funding(tuple(map(Outpoint.parse, self.inputs)), self.sat_per_kw, BlockHeight(self.since))
 
 
-class FundedChannelBody(_Stored, frozen=True):
+class FundedChannelBody(Stored, frozen=True):
     funding_outpoint: str
     funded_at: int
     expires_at: int
@@ -162,11 +160,12 @@ class FundedChannelBody(_Stored, frozen=True):
         return FundedChannel(outpoint, from_micros(self.funded_at), from_micros(self.expires_at))
 
 
-class Body(_Stored, frozen=True, omit_defaults=True):
+class Body(Stored, frozen=True, omit_defaults=True):
     terms: ChannelTermsBody | ExtensionTermsBody
     token: str = ""
     counts_token_use: bool = False
     bolt11: Bolt11Body | None = None
+    onchain: OnchainBody | None = None
     paid_by: PaymentMethod | None = None
     give_up_at: int | None = None
     funding: FundingBody | None = None
@@ -184,6 +183,7 @@ def encode(order: Order) -> str:
         token=order.token,
         counts_token_use=order.counts_token_use,
         bolt11=None if order.bolt11 is None else Bolt11Body.of(order.bolt11),
+        onchain=None if order.onchain is None else OnchainBody.of(order.onchain),
         paid_by=order.paid_by,
         give_up_at=to_micros_or_none(order.give_up_at),
         funding=None if order.funding is None else FundingBody.of(order.funding),

@@ -14,7 +14,7 @@ from lsps.store.sqlite.changes import apply_change
 from lsps.store.sqlite.reader import SqliteOrderReader
 from lsps.store.sqlite.times import to_micros
 from lsps.store.sqlite.writer import Writer
-from lsps.units import NodeId
+from lsps.units import BlockHeight, NodeId
 
 
 class SqliteOrderStore(SqliteOrderReader):
@@ -49,6 +49,9 @@ class SqliteOrderStore(SqliteOrderReader):
 
     async def hasten(self, principal: NodeId, now: datetime) -> None:
         await self._write(sql.HASTEN, principal=principal.hex, now=to_micros(now))
+
+    async def set_deposits_read_to(self, height: BlockHeight) -> None:
+        await self._write(sql.SET_READ_TO, read_to=int(height))
 
     async def prune(self, closed_before: datetime, limit: int) -> int:
         return await self._write(sql.PRUNE, closed_before=to_micros(closed_before), limit=limit)

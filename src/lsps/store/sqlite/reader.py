@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from lsps.orders import pending
 from lsps.orders.model import Lease, Order
 from lsps.orders.pending import EffectName
 from lsps.store.orders import DueEffect, StoreUnavailable, TokenCount, UnpaidCount
@@ -45,6 +46,18 @@ class SqliteOrderReader:
 
     async def order_of_hash(self, payment_hash: bytes) -> Order | None:
         return next(iter(self._orders(sql.ORDER_OF_HASH, payment_hash=payment_hash)), None)
+
+    async def order_of_address(self, address: str) -> Order | None:
+        return next(iter(self._orders(sql.ORDER_OF_ADDRESS, address=address)), None)
+
+    async def orders_with_deposits(self, since: BlockHeight, after: Order | None, limit: int) -> Sequence[Order]:
+        until = since if after is None else pending.deposits_until(after) or since
+        after_id = "" if after is None else after.id
+        return self._orders(sql.ORDERS_WITH_DEPOSITS, until=int(until), after=after_id, limit=limit)
+
+    async def deposits_read_to(self) -> BlockHeight:
+        ((height,),) = self._rows(sql.READ_TO)
+        return BlockHeight(height)
 
     async def lease(self, channel_id: ChannelId) -> Lease | None:
         rows = self._rows(sql.LEASE, channel_id=channel_id.hex)

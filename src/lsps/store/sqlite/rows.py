@@ -21,6 +21,7 @@ Parameters = dict[str, object]
 def order_parameters(order: Order, rules: Rules) -> Parameters:
     """For INSERT_ORDER and UPDATE_ORDER; the version is the one the row gets."""
     due_height = pending.due_height(order, rules)
+    deposits_until = pending.deposits_until(order)
     return {
         "lsp": order.lsp.hex,
         "id": order.id,
@@ -30,6 +31,8 @@ def order_parameters(order: Order, rules: Rules) -> Parameters:
         "created_at": to_micros(order.created_at),
         "closed_at": to_micros_or_none(order.closed_at),
         "payment_hash": None if order.bolt11 is None else order.bolt11.payment_hash,
+        "address": None if order.onchain is None else order.onchain.address,
+        "deposits_until": None if deposits_until is None else int(deposits_until),
         "due_at": to_micros_or_none(pending.due_at(order)),
         "due_height": None if due_height is None else int(due_height),
         "unpaid": int(pending.is_unpaid(order)),
@@ -40,15 +43,16 @@ def order_parameters(order: Order, rules: Rules) -> Parameters:
 
 
 def _is_prunable(order: Order) -> bool:
-    """Failed, no money was ever seen for it, and nothing of it is left to do (money rule 4: no payment disappears)."""
-    if order.state is not State.FAILED or pending.effects(order):
+    """Failed, no money was ever seen for it or can come, and nothing of it is left to do (money rule 4: no payment
+    disappears). An address can be paid for ever."""
+    if order.state is not State.FAILED or order.onchain is not None or pending.effects(order):
         return False
     return order.paid_by is None and not (order.bolt11 and order.bolt11.held)
 
 
 def order_from_row(row: Row) -> Order:
     """Raises StoreUnavailable when the row is damaged."""
-    order_id, lsp, version, principal, state, created_at, closed_at, payment_hash, text = row
+    order_id, lsp, version, principal, state, created_at, closed_at, payment_hash, address, text = row
     try:
         rest = body.decode(text)
         return Order(
@@ -63,6 +67,7 @@ def order_from_row(row: Row) -> Order:
             token=rest.token,
             counts_token_use=rest.counts_token_use,
             bolt11=None if rest.bolt11 is None else rest.bolt11.value(payment_hash),
+            onchain=None if rest.onchain is None else rest.onchain.value(address),
             paid_by=rest.paid_by,
             give_up_at=from_micros_or_none(rest.give_up_at),
             funding=None if rest.funding is None else rest.funding.value(),
@@ -87,12 +92,14 @@ def lease_parameters(lease: Lease) -> Parameters:
         "original_service": None if lease.original_order is None else lease.original_order.service.value,
         "extension_order_ids": msgspec.json.encode(lease.extension_order_ids).decode(),
         "ended": int(lease.ended),
+        "confirmed_at": None if lease.confirmed_at is None else int(lease.confirmed_at),
     }
 
 
 def lease_from_row(row: Row) -> Lease:
     """Raises StoreUnavailable when the row is damaged."""
-    channel_id, lsp, version, peer, expires, provisional, expires_at, original_id, service, extensions, ended = row
+    channel_id, lsp, version, peer, expires, provisional, confirmed, *rest = row
+    expires_at, original_id, service, extensions, ended = rest
     try:
         return Lease(
             channel_id=ChannelId(channel_id),
@@ -101,6 +108,7 @@ def lease_from_row(row: Row) -> Lease:
             peer=NodeId(peer),
             expiration_block=BlockHeight(expires),
             provisional_from=None if provisional is None else BlockHeight(provisional),
+            confirmed_at=None if confirmed is None else BlockHeight(confirmed),
             expires_at=from_micros_or_none(expires_at),
             original_order=None if original_id is None else OriginalOrder(original_id, Service(service)),
             extension_order_ids=msgspec.json.decode(extensions, type=tuple[OrderId, ...]),

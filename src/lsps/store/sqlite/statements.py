@@ -9,13 +9,21 @@ from __future__ import annotations
 
 ADD_LSP = "INSERT INTO lsps (node_id, secret) VALUES (:lsp, :secret)"
 SECRET = "SELECT secret FROM lsps WHERE node_id = :lsp"
+READ_TO = "SELECT read_to FROM lsps WHERE node_id = :lsp"
+SET_READ_TO = "UPDATE lsps SET read_to = :read_to WHERE node_id = :lsp"
 LSPS = "SELECT node_id FROM lsps ORDER BY node_id"
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
-_ORDER = "id, lsp, version, principal, state, created_at, closed_at, payment_hash, body"
+_ORDER = "id, lsp, version, principal, state, created_at, closed_at, payment_hash, address, body"
 
 ORDER = f"SELECT {_ORDER} FROM orders WHERE lsp = :lsp AND id = :id"
+ORDER_OF_ADDRESS = f"SELECT {_ORDER} FROM orders WHERE lsp = :lsp AND address = :address"
+ORDERS_WITH_DEPOSITS = (
+    f"SELECT {_ORDER} FROM orders INDEXED BY orders_with_deposits"
+    " WHERE lsp = :lsp AND deposits_until >= :until AND (deposits_until, id) > (:until, :after)"
+    " ORDER BY deposits_until, id LIMIT :limit"
+)
 ORDER_OF_HASH = f"SELECT {_ORDER} FROM orders WHERE lsp = :lsp AND payment_hash = :payment_hash"
 WATCHED_ORDERS = (
     f"SELECT {_ORDER} FROM orders INDEXED BY orders_watched"
@@ -33,13 +41,15 @@ ORDERS_DUE_AT_HEIGHT = "SELECT id FROM orders WHERE lsp = :lsp AND due_height <=
 ORDERS_WITH_DUE_HEIGHT = f"SELECT {_ORDER}, due_height FROM orders WHERE lsp = :lsp AND due_height > -1"
 SET_DUE_HEIGHT = "UPDATE orders SET due_height = :due_height WHERE lsp = :lsp AND id = :id"
 INSERT_ORDER = (
-    "INSERT INTO orders (lsp, id, version, principal, state, created_at, closed_at, payment_hash, due_at, due_height,"
-    " unpaid, watched, prunable_since, body) VALUES (:lsp, :id, :version, :principal, :state, :created_at, :closed_at,"
-    " :payment_hash, :due_at, :due_height, :unpaid, :watched, :prunable_since, :body) ON CONFLICT (lsp, id) DO NOTHING"
+    "INSERT INTO orders (lsp, id, version, principal, state, created_at, closed_at, payment_hash, address,"
+    " deposits_until, due_at, due_height, unpaid, watched, prunable_since, body) VALUES (:lsp, :id, :version,"
+    " :principal, :state, :created_at, :closed_at, :payment_hash, :address, :deposits_until, :due_at, :due_height,"
+    " :unpaid, :watched, :prunable_since, :body) ON CONFLICT (lsp, id) DO NOTHING"
 )
 UPDATE_ORDER = (
     "UPDATE orders SET version = :version, principal = :principal, state = :state, created_at = :created_at,"
-    " closed_at = :closed_at, payment_hash = :payment_hash, due_at = :due_at, due_height = :due_height,"
+    " closed_at = :closed_at, payment_hash = :payment_hash, address = :address, deposits_until = :deposits_until,"
+    " due_at = :due_at, due_height = :due_height,"
     " unpaid = :unpaid, watched = :watched, prunable_since = :prunable_since, body = :body"
     " WHERE lsp = :lsp AND id = :id AND version = :version - 1"
 )
@@ -52,8 +62,8 @@ UNPAID = "SELECT orders FROM unpaid_counts WHERE lsp = :lsp AND principal = :pri
 # --- leases and extensions ------------------------------------------------------------------------------------------
 
 _LEASE = (
-    "channel_id, lsp, version, peer, expiration_block, provisional_from, expires_at, original_order_id,"
-    " original_service, extension_order_ids, ended"
+    "channel_id, lsp, version, peer, expiration_block, provisional_from, confirmed_at, expires_at,"
+    " original_order_id, original_service, extension_order_ids, ended"
 )
 
 LEASE = f"SELECT {_LEASE} FROM leases WHERE lsp = :lsp AND channel_id = :channel_id"
@@ -62,14 +72,15 @@ OPEN_LEASES = (
     " WHERE lsp = :lsp AND ended = 0 AND channel_id > :after ORDER BY channel_id LIMIT :limit"
 )
 INSERT_LEASE = (
-    "INSERT INTO leases (lsp, channel_id, version, peer, expiration_block, provisional_from, expires_at,"
+    "INSERT INTO leases (lsp, channel_id, version, peer, expiration_block, provisional_from, confirmed_at, expires_at,"
     " original_order_id, original_service, extension_order_ids, ended) VALUES (:lsp, :channel_id, :version, :peer,"
-    " :expiration_block, :provisional_from, :expires_at, :original_order_id, :original_service, :extension_order_ids,"
-    " :ended) ON CONFLICT (lsp, channel_id) DO NOTHING"
+    " :expiration_block, :provisional_from, :confirmed_at, :expires_at, :original_order_id, :original_service,"
+    " :extension_order_ids, :ended) ON CONFLICT (lsp, channel_id) DO NOTHING"
 )
 UPDATE_LEASE = (
     "UPDATE leases SET version = :version, peer = :peer, expiration_block = :expiration_block,"
-    " provisional_from = :provisional_from, expires_at = :expires_at, original_order_id = :original_order_id,"
+    " provisional_from = :provisional_from, confirmed_at = :confirmed_at, expires_at = :expires_at,"
+    " original_order_id = :original_order_id,"
     " original_service = :original_service, extension_order_ids = :extension_order_ids, ended = :ended"
     " WHERE lsp = :lsp AND channel_id = :channel_id AND version = :version - 1"
 )

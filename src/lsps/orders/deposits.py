@@ -1,0 +1,157 @@
+"""What is paid to an order's address: what of it pays for the order, and what is to be given back. Pure.
+
+Every event of an order ends with `settle`, which decides all of it anew from the deposits as they are. So an event
+only has to say what it saw, and nothing here depends on the order in which things were seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lsps.orders.events import DepositsSeen, Now, Rules, SeenDeposit
+from lsps.orders.model import Deposit, OnchainOption, Order, PaymentMethod, State
+from lsps.units import BlockHeight, Outpoint, Sat
+
+_OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
+"""Only now something is given back: what an order keeps of a deposit must not change once its refund is signed."""
+_CLOSED = frozenset({State.CLOSING, State.FAILED})
+
+
+def merge(option: OnchainOption, event: DepositsSeen, now: Now) -> OnchainOption:
+    """The deposits after the wallet was read. What it should list and does not is gone, until it is listed again."""
+    listed = {seen.outpoint: seen for seen in event.deposits}
+    known = [_seen_again(deposit, listed.pop(deposit.outpoint, None), event.since) for deposit in option.deposits]
+    new = [
+        Deposit(seen.outpoint, seen.amount, now.time, seen.height, seen.sat_per_kw)
+        for seen in sorted(listed.values(), key=lambda seen: seen.outpoint)
+    ]
+    return replace(option, deposits=(*known, *new))
+
+
+def _seen_again(deposit: Deposit, seen: SeenDeposit | None, since: BlockHeight) -> Deposit:
+    if seen is None:
+        if deposit.height is not None and deposit.height < since:
+            return deposit
+        return replace(deposit, gone=True, height=None, refunded_at=None)
+    deposit = replace(deposit, gone=False, height=seen.height, sat_per_kw=seen.sat_per_kw)
+    if seen.spent_by is None or any(refund.txid == seen.spent_by for refund in deposit.refunds):
+        return replace(deposit, refunded_at=seen.spent_at)
+    if deposit.refund_due and seen.spent_at is not None:
+        return replace(deposit, left=f"the wallet spent it in {seen.spent_by}")
+    return deposit
+
+
+def settle(order: Order, now: Now, rules: Rules) -> Order:
+    """The order with everything decided that its deposits alone decide."""
+    if order.onchain is not None:
+        option = _allocate(order, order.onchain, now.tip)
+        deposits = tuple(_with_refund(order, option, deposit, now, rules) for deposit in option.deposits)
+        waits_until = option.expires_at + rules.confirm_within if _seen_in_time(option) else None
+        order = replace(order, onchain=replace(option, deposits=deposits, waits_until=waits_until))
+    if order.state is State.CLOSING and not _is_open(order, rules):
+        return replace(order, state=State.FAILED, closed_at=now.time)
+    return order
+
+
+def is_covered(order: Order) -> bool:
+    """Whether what pays for the order is there now; a reorganisation may take it back for a while."""
+    if order.paid_by is not PaymentMethod.ONCHAIN or order.onchain is None:
+        return True
+    return kept(order.onchain) >= order.onchain.order_total
+
+
+def kept(option: OnchainOption) -> Sat:
+    """How much of the deposits that are there pays for the order."""
+    return _sum(deposit.kept for deposit in option.deposits)
+
+
+def is_free_to_spend(order: Order, outpoint: Outpoint) -> bool:
+    """Whether an output paid to the order's address is the LSP's own by now, and nothing of it is to go back."""
+    if order.state is not State.COMPLETED or order.onchain is None:
+        return False
+    mine = (deposit for deposit in order.onchain.deposits if deposit.outpoint == outpoint)
+    return any(deposit.kept and not deposit.gone and not deposit.refund_due for deposit in mine)
+
+
+def confirmed(option: OnchainOption, tip: BlockHeight) -> Sat:
+    """How much of what was paid counts as confirmed (bLIP-51 §3.3) and is not on its way back."""
+    return _sum(deposit.amount for deposit in option.deposits if _may_pay(option, deposit, tip))
+
+
+def _may_pay(option: OnchainOption, deposit: Deposit, tip: BlockHeight) -> bool:
+    if deposit.gone or deposit.refunds or deposit.left:
+        return False
+    if _depth(deposit, tip) >= option.min_confirmations > 0:
+        return True
+    if option.min_confirmations > 0 or option.min_fee_for_0conf is None:
+        return False
+    # bLIP-51 §3.3: confirmed without a confirmation when it pays more than min_fee_for_0conf.
+    fast = deposit.sat_per_kw is not None and deposit.sat_per_kw > option.min_fee_for_0conf
+    return fast or deposit.height is not None
+
+
+def _depth(deposit: Deposit, tip: BlockHeight) -> int:
+    """Its confirmations. The wallet may know of a block that the tip does not show yet."""
+    return 0 if deposit.height is None else max(1, tip.blocks_since(deposit.height) + 1)
+
+
+def _allocate(order: Order, option: OnchainOption, tip: BlockHeight) -> OnchainOption:
+    """How much of each deposit is kept: what was kept before first, then in the order of blocks, up to the total."""
+    wanted = int(option.order_total)
+    if order.paid_by is not PaymentMethod.ONCHAIN or order.state in _CLOSED:
+        wanted = 0
+    shares: dict[int, Sat] = {}
+    for index in sorted(range(len(option.deposits)), key=lambda index: _precedence(option.deposits[index], index)):
+        deposit = option.deposits[index]
+        if deposit.refunds and not deposit.gone:
+            shares[index] = deposit.kept  # its refund is signed for the rest
+        elif _may_pay(option, deposit, tip):
+            shares[index] = Sat(min(wanted, int(deposit.amount)))
+        else:
+            shares[index] = Sat(0)
+        wanted = max(0, wanted - int(shares[index]))
+    return replace(option, deposits=tuple(replace(d, kept=shares[index]) for index, d in enumerate(option.deposits)))
+
+
+def _precedence(deposit: Deposit, index: int) -> tuple[bool, bool, int, int]:
+    return (not deposit.kept, deposit.height is None, int(deposit.height or 0), index)
+
+
+def _with_refund(order: Order, option: OnchainOption, deposit: Deposit, now: Now, rules: Rules) -> Deposit:
+    due = order.state in _OUTCOME_KNOWN and _is_owed(deposit, rules) and _is_deep(option, deposit, now.tip)
+    published_at = deposit.refunds[-1].published_at if deposit.refunds else None
+    bump_at = None
+    if published_at is not None and not deposit.gone and deposit.refunded_at is None:
+        bump_at = published_at + rules.bump_after
+    bump = bump_at is not None and now.time >= bump_at
+    return replace(deposit, refund_due=due or bool(deposit.refunds), bump=bump, bump_at=None if bump else bump_at)
+
+
+def _is_owed(deposit: Deposit, rules: Rules) -> bool:
+    return not deposit.gone and not deposit.left and deposit.excess >= max(rules.min_refund, Sat(1))
+
+
+def _is_deep(option: OnchainOption, deposit: Deposit, tip: BlockHeight) -> bool:
+    """A refund spends the deposit, so it must be in a block, whatever is enough to pay with."""
+    return _depth(deposit, tip) >= max(1, option.min_confirmations)
+
+
+def _is_open(order: Order, rules: Rules) -> bool:
+    """FAILED and REFUNDED are told only after the node confirmed that all went back (money rule 5)."""
+    if order.bolt11 is not None and (order.bolt11.cancelling or not order.bolt11.cancelled):
+        return True
+    deposits = () if order.onchain is None else order.onchain.deposits
+    return any(
+        deposit.height is not None and _is_owed(deposit, rules) and not deposit.is_returned for deposit in deposits
+    )
+
+
+def _seen_in_time(option: OnchainOption) -> bool:
+    """Enough was paid before the option expired, and only its confirmations are missing."""
+    paid = (d.amount for d in option.deposits if not d.gone and not d.refunds and d.seen_at < option.expires_at)
+    return _sum(paid) >= option.order_total
+
+
+def _sum(amounts: Iterator[Sat]) -> Sat:
+    return sum(amounts, Sat(0))
