@@ -73,6 +73,16 @@ class SimulatedNetwork(Generic[C]):
     def mine(self, blocks: int = 1) -> None:
         self.world.mine(blocks)
 
+    def pay(self, address: str, amount: Sat, sat_per_kw: int | None = None) -> str:
+        """Somebody outside pays on-chain; counts when a block is mined. Returns the transaction's id, with which
+        `world.replace` and `world.evict` go on."""
+        return self.world.pay(address, amount, sat_per_kw)
+
+    def reorg(self, depth: int, *, empty: bool = True) -> None:
+        """The newest `depth` blocks give way to one more; their transactions wait again, or `empty=False` confirm at
+        other heights. `world.reorg` can also drop and double-spend."""
+        self.world.reorg(depth, empty=empty)
+
     def fund(self, node: SimulatedNode, amount: Sat, outputs: int = 1) -> None:
         """Give a wallet so many confirmed outputs of this amount each."""
         self.world.fund(node.node_id, amount, outputs)

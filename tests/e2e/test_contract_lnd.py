@@ -78,6 +78,14 @@ class LndEnvironment(ContractEnvironment):
         await eventually("the wallet has the new output", arrived)
         return found[0]
 
+    async def pay(self, address: str, amount: Sat) -> str:
+        sent = await self.net["bob"].lncli("sendcoins", "--force", f"--addr={address}", f"--amt={amount}")
+        await self.net.in_mempool(sent["txid"])
+        return str(sent["txid"])
+
+    async def foreign_address(self) -> str:
+        return await self.net["bob"].new_address()
+
     async def open_channel(
         self, opener: Side, peer: Side, capacity: Sat, push: Sat, *, private: bool = False
     ) -> Outpoint:

@@ -90,6 +90,14 @@ class ContractEnvironment(ABC):
         """A new confirmed output of exactly this amount in the side's wallet."""
 
     @abstractmethod
+    async def pay(self, address: str, amount: Sat) -> str:
+        """Somebody else pays exactly this amount; returns the transaction's id once it waits for a block."""
+
+    @abstractmethod
+    async def foreign_address(self) -> str:
+        """An address of this network that is neither side's."""
+
+    @abstractmethod
     async def open_channel(
         self, opener: Side, peer: Side, capacity: Sat, push: Sat, *, private: bool = False
     ) -> Outpoint:

@@ -86,6 +86,7 @@ class NodeContract:
             listening(env.seller.messages.peer_events()) as peers,
             listening(env.seller.invoices.updates()) as invoices,
             listening(env.seller.channels.events()) as channels,
+            listening(env.seller.wallet.changes()) as wallet,
             listening(env.seller.node.tips()) as tips,
         ):
             await invoices.until(lambda heard: any(isinstance(event, InvoiceStatus) for event in heard))
@@ -98,6 +99,7 @@ class NodeContract:
             await channels.until(lambda heard: heard.count(Resumed()) >= 2)
             await peers.until(lambda heard: heard.count(Resumed()) >= 2)
             await messages.until(lambda heard: heard.count(Resumed()) >= 2)
+            await wallet.until(lambda heard: heard.count(Resumed()) >= 2)
             heard_tips = await tips.until(lambda heard: heard.count(Resumed()) >= 2 and heard[-1] != Resumed())
             assert isinstance(heard_tips[-1], BlockHeight)
             again = await invoices.until(lambda heard: heard.count(Resumed()) >= 2 and heard[-1] != Resumed())

@@ -28,6 +28,12 @@ class SimulatedEnvironment(ContractEnvironment):
         self.net.fund(_node(side), amount)
         return next(utxo.outpoint for utxo in await side.wallet.inputs() if utxo.outpoint not in before)
 
+    async def pay(self, address: str, amount: Sat) -> str:
+        return self.net.pay(address, amount)
+
+    async def foreign_address(self) -> str:
+        return self.net.world.payer.new_address()
+
     async def open_channel(
         self, opener: Side, peer: Side, capacity: Sat, push: Sat, *, private: bool = False
     ) -> Outpoint:

@@ -13,6 +13,8 @@ from lsps.node.contract import (
     NotOpened,
     Opened,
     Refused,
+    SignedTransaction,
+    Spend,
     Undecided,
 )
 from lsps.node.simulated.faults import CALLS, UnknownPlace
@@ -102,6 +104,10 @@ async def test_every_call_can_be_struck(net: Net) -> None:
         "channels.accept_zero_conf": lambda: node.channels.accept_zero_conf(peer, CAPACITY).__aenter__(),
         "wallet.inputs": node.wallet.inputs,
         "wallet.feerate": lambda: node.wallet.feerate(6),
+        "wallet.new_address": node.wallet.new_address,
+        "wallet.deposits": lambda: node.wallet.deposits(START),
+        "wallet.sign": lambda: node.wallet.sign(Spend((), "", Sat(0), False, 253)),
+        "wallet.publish": lambda: node.wallet.publish(SignedTransaction("", b"", Sat(0), Sat(0))),
     }
     assert calls.keys() == CALLS
     for name, call in calls.items():

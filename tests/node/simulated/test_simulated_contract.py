@@ -13,6 +13,7 @@ from tests.node.contract.invoices import InvoicesContract
 from tests.node.contract.messages import MessagesContract
 from tests.node.contract.node import NodeContract
 from tests.node.contract.payments import PaymentsContract
+from tests.node.contract.wallet import WalletContract
 from tests.node.simulated.environment import POLICY, SimulatedEnvironment
 
 
@@ -42,5 +43,9 @@ class TestZeroConf(ZeroConfContract):
     """0-conf channels."""
 
 
+class TestWallet(WalletContract):
+    """The on-chain wallet."""
+
+
 class TestNode(NodeContract):
-    """Identity, chain, wallet, restarts."""
+    """Identity, chain, restarts."""

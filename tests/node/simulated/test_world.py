@@ -9,7 +9,7 @@ import pytest
 
 from lsps.lightning import bolt11
 from lsps.node.contract import NodeUnreachable, PaymentStatus, Refused
-from lsps.node.simulated.chain import AlreadySpent
+from lsps.node.simulated.chain import AlreadySpent, FeeTooLow, Output
 from lsps.node.simulated.node import SimulatedNode
 from lsps.testing import ManualClock, Policy, SimulatedNetwork, settle, simulated_network
 from lsps.units import Msat, Sat
@@ -206,13 +206,20 @@ async def test_a_channel_carries_nothing_while_its_ends_are_apart(net: Net) -> N
 
 
 async def test_an_output_is_spent_once(net: Net) -> None:
-    """The chain takes no second transaction that spends an output, before or after the first is mined."""
+    """The chain takes no second transaction that spends an output: while the first waits, unless it pays more; once
+    the first is mined, never. The first itself may be repeated."""
     chain, (utxo, *_) = net.world.chain, await net.lsp.wallet.inputs()
-    chain.broadcast(chain.new_transaction((utxo.outpoint,), ()))
-    for _ in range(2):
-        with pytest.raises(AlreadySpent):
-            chain.broadcast(chain.new_transaction((utxo.outpoint,), ()))
-        net.mine()
+    first, second = (
+        chain.new_transaction((utxo.outpoint,), (Output(utxo.amount - Sat(fee), utxo.address),)) for fee in (1_000, 500)
+    )
+    chain.broadcast(first)
+    with pytest.raises(FeeTooLow):
+        chain.broadcast(second)
+    net.mine()
+    with pytest.raises(AlreadySpent):
+        chain.broadcast(second)
+    chain.broadcast(first)
+    assert chain.spent_by(utxo.outpoint) == first.txid
 
 
 async def test_an_invoice_is_held_for_one_payment(net: Net) -> None:

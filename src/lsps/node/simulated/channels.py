@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lsps.node.contract import Channel, ChannelGone, ChannelState, Opener, Refused
 from lsps.node.simulated.chain import Block, Output
+from lsps.node.simulated.transactions import dust_limit
 from lsps.units import ChannelId, Msat, NodeId, Outpoint, Sat, Scid
 
 if TYPE_CHECKING:
+    from lsps.node.simulated.lightning_node import LightningNode
     from lsps.node.simulated.network import World
 
 _FIRST_ALIAS_BLOCK = 16_000_000
@@ -18,11 +20,21 @@ _FIRST_ALIAS_BLOCK = 16_000_000
 FUNDING_OUTPUT = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """A funding output to be, and what a side adds (or takes out: negative) with it, in satoshi."""
+
+    funding: Outpoint
+    side: NodeId
+    added: int
+
+
 @dataclass(slots=True, eq=False)
 class SimulatedChannel:
     """`balances` are each side's, in msat, without what is in flight; `aliases` what each side gave the other.
 
-    `confirmations`: the depth at which it is open (or, 0-conf, at which its confirmed SCID is known).
+    `confirmations`: the depth at which it is open (or, 0-conf, at which its confirmed SCID is known), and at which a
+    splice counts. `channel_id` stays what the first funding output made it (BOLT 2, splicing).
     """
 
     funding: Outpoint
@@ -38,13 +50,14 @@ class SimulatedChannel:
     state: ChannelState = ChannelState.PENDING
     scid: Scid | None = None
     in_flight: int = 0
+    splice: Splice | None = None
+    channel_id: ChannelId = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.channel_id = self.funding.channel_id()
 
     def other(self, node_id: NodeId) -> NodeId:
         return self.peer if node_id == self.opener else self.opener
-
-    @property
-    def channel_id(self) -> ChannelId:
-        return self.funding.channel_id()
 
     def seen_by(self, node_id: NodeId) -> Channel:
         other = self.other(node_id)
@@ -73,15 +86,19 @@ class ChannelGraph:
     def __init__(self, world: World) -> None:
         self._world = world
         self._aliases = 0
-        self._unconfirmed: dict[str, SimulatedChannel] = {}
-        self._ripening: dict[int, list[tuple[SimulatedChannel, Scid]]] = {}
+        self._funded: dict[str, SimulatedChannel] = {}
+        """By the funding transaction, that of a splice too."""
+        self._mined: dict[str, Scid] = {}
+        """Where a funding transaction stands in the chain."""
+        self._ripening: dict[ChannelId, SimulatedChannel] = {}
+        """Those that wait for confirmations."""
         self._closing: dict[str, SimulatedChannel] = {}
 
     def add(self, channel: SimulatedChannel) -> None:
         """A channel whose funding transaction was broadcast."""
-        self._unconfirmed[channel.funding.txid] = channel
-        for node_id in (channel.opener, channel.peer):
-            self._world.nodes[node_id].channels[channel.channel_id] = channel
+        self._wait_for(channel.funding, channel)
+        for node in self._ends(channel):
+            node.channels[channel.channel_id] = channel
         if channel.zero_conf:
             channel.state = ChannelState.OPEN
         self._tell(channel)
@@ -92,46 +109,125 @@ class ChannelGraph:
 
     def close(self, channel_id: ChannelId) -> None:
         """Close a channel together: it is CLOSING until a block is mined. Raises Refused."""
-        channel = self._find(channel_id)
-        if channel.state is not ChannelState.OPEN or channel.in_flight:
-            raise Refused(f"channel {channel_id} is not open, or has payments in flight")
+        channel = self._idle(channel_id)
         channel.state = ChannelState.CLOSING
         paid = {node_id: Msat(balance).to_sat_floor() for node_id, balance in channel.balances.items()}
-        outputs = tuple(Output(amount, node_id) for node_id, amount in paid.items() if amount)
-        transaction = self._world.chain.new_transaction((channel.funding,), outputs)
-        self._world.chain.broadcast(transaction)
+        wallets = {node.node_id: node.wallet for node in self._ends(channel)}
+        outputs = tuple(Output(amount, wallets[side].new_address()) for side, amount in paid.items() if amount)
+        transaction = self._world.chain.new_transaction((channel.funding,), outputs, bumped=True)
         self._closing[transaction.txid] = channel
+        wallets[channel.opener].send(transaction)
         self._tell(channel)
+
+    def splice(self, channel_id: ChannelId, side: NodeId, sat: int) -> str:
+        """A side adds to its balance from its wallet, or takes out to it (negative). When the transaction is as deep as
+        the channel needs, funding, capacity and SCID change; the channel id stays (BOLT 2, splicing). Returns the
+        transaction's id. Raises Refused."""
+        channel = self._idle(channel_id)
+        if channel.splice is not None or channel.scid is None:
+            raise Refused(f"channel {channel_id} is unconfirmed, or being spliced already")
+        wallet, chain = self._world.nodes[side].wallet, self._world.chain
+        if sat <= 0 and channel.balances[side] + sat * 1000 <= 0:
+            raise Refused(f"the balance is less than {-sat} sat")
+        inputs, left = [channel.funding], -sat
+        for coin in wallet.coins() if sat > 0 else ():
+            if left < 0:
+                inputs.append(coin.outpoint)
+                left += coin.amount.value
+        if left < 0:
+            raise Refused(f"the wallet has less than {sat} sat")
+        funding = Output(Sat(channel.capacity.value + sat), self._world.payer.new_address())
+        change = Output(Sat(left), wallet.new_address())
+        outputs = (funding, change) if left >= dust_limit(change.address).value else (funding,)
+        transaction = chain.new_transaction(tuple(inputs), outputs, bumped=True)
+        wallet.send(transaction)
+        channel.splice = Splice(transaction.outpoint(FUNDING_OUTPUT), side, sat)
+        self._wait_for(channel.splice.funding, channel)
+        return transaction.txid
 
     def usable(self, channel: SimulatedChannel) -> bool:
         return channel.state is ChannelState.OPEN and self._world.connected(channel.opener, channel.peer)
 
     def confirm(self, block: Block) -> None:
-        """What a new block opens and closes."""
+        """What a new block opens, splices and closes."""
         for index, transaction in enumerate(block.transactions):
-            if funded := self._unconfirmed.pop(transaction.txid, None):
-                scid = Scid(block.height.value, block.position(index), FUNDING_OUTPUT)
-                self._ripening.setdefault(block.height.value + funded.confirmations - 1, []).append((funded, scid))
-            if closed := self._closing.pop(transaction.txid, None):
+            if transaction.txid in self._funded:
+                self._mined[transaction.txid] = Scid(block.height.value, block.position(index), FUNDING_OUTPUT)
+            if closed := self._closing.get(transaction.txid):
                 self._forget(closed)
-        for channel, scid in self._ripening.pop(block.height.value, ()):
+        for channel in list(self._ripening.values()):
+            self._ripen(channel)
+
+    def rewind(self, block: Block) -> None:
+        """A block was taken away: what it funded is unconfirmed, what it closed is closing. Nodes that said
+        channel_ready go on using a channel; its SCID is known again once it is as deep as before."""
+        for transaction in block.transactions:
+            if self._mined.pop(transaction.txid, None):
+                channel = self._funded[transaction.txid]
+                self._ripening[channel.channel_id] = channel
+                if channel.funding.txid == transaction.txid and channel.scid is not None:
+                    channel.scid = None
+                    self._tell(channel)
+            if closed := self._closing.get(transaction.txid):
+                for node in self._ends(closed):
+                    node.channels[closed.channel_id] = closed
+                self._tell(closed)
+
+    def _ripen(self, channel: SimulatedChannel) -> None:
+        scid = self._ripe(channel.funding, channel)
+        if channel.scid is None and scid is not None:
             channel.scid = scid
             if channel.state is ChannelState.PENDING:
                 channel.state = ChannelState.OPEN
             self._tell(channel)
+        if splice := channel.splice:
+            scid = self._ripe(splice.funding, channel)
+            if scid is not None:
+                channel.splice, channel.scid, channel.funding = None, scid, splice.funding
+                channel.capacity = Sat(channel.capacity.value + splice.added)
+                channel.balances[splice.side] += splice.added * 1000
+                self._tell(channel)
+            elif self._is_impossible(splice.funding):
+                channel.splice = None
+        if channel.scid is not None and channel.splice is None:
+            del self._ripening[channel.channel_id]
+        elif channel.scid is None and self._is_impossible(channel.funding):
+            self._forget(channel)
+
+    def _ripe(self, funding: Outpoint, channel: SimulatedChannel) -> Scid | None:
+        """Its place in the chain, once deep enough."""
+        scid = self._mined.get(funding.txid)
+        if scid is None or self._world.chain.height.value - scid.block + 1 < channel.confirmations:
+            return None
+        return scid
+
+    def _is_impossible(self, funding: Outpoint) -> bool:
+        """Another transaction that spends the same was mined, so this one never will be."""
+        transaction = self._world.chain.transaction(funding.txid)
+        return transaction is not None and self._world.chain.is_impossible(transaction)
+
+    def _wait_for(self, funding: Outpoint, channel: SimulatedChannel) -> None:
+        self._funded[funding.txid] = channel
+        self._ripening[channel.channel_id] = channel
 
     def _forget(self, channel: SimulatedChannel) -> None:
-        for node_id in (channel.opener, channel.peer):
-            node = self._world.nodes[node_id]
+        self._ripening.pop(channel.channel_id, None)
+        for node in self._ends(channel):
             del node.channels[channel.channel_id]
             node.channels_feed.publish(ChannelGone(channel.channel_id))
 
     def _tell(self, channel: SimulatedChannel) -> None:
-        for node_id in (channel.opener, channel.peer):
-            self._world.nodes[node_id].channels_feed.publish(channel.seen_by(node_id))
+        for node in self._ends(channel):
+            node.channels_feed.publish(channel.seen_by(node.node_id))
 
-    def _find(self, channel_id: ChannelId) -> SimulatedChannel:
+    def _ends(self, channel: SimulatedChannel) -> tuple[LightningNode, LightningNode]:
+        return self._world.nodes[channel.opener], self._world.nodes[channel.peer]
+
+    def _idle(self, channel_id: ChannelId) -> SimulatedChannel:
         for node in self._world.nodes.values():
-            if channel_id in node.channels:
-                return node.channels[channel_id]
+            channel = node.channels.get(channel_id)
+            if channel is not None:
+                if channel.state is not ChannelState.OPEN or channel.in_flight:
+                    raise Refused(f"channel {channel_id} is not open, or has payments in flight")
+                return channel
         raise Refused(f"there is no channel {channel_id}")

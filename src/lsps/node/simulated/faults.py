@@ -27,6 +27,10 @@ CALLS = frozenset(
         "channels.accept_zero_conf",
         "wallet.inputs",
         "wallet.feerate",
+        "wallet.new_address",
+        "wallet.deposits",
+        "wallet.sign",
+        "wallet.publish",
     }
 )
 """The calls of contract.Node, as faults name them."""

@@ -22,7 +22,8 @@ from lsps.node.simulated.invoices import InvoiceBook
 from lsps.node.simulated.openings import Openings
 from lsps.node.simulated.payments import PaymentBook
 from lsps.node.simulated.streams import Feed
-from lsps.units import BlockHeight, ChannelId, Msat, NodeId, Outpoint, Sat
+from lsps.node.simulated.wallet import WalletBook
+from lsps.units import BlockHeight, ChannelId, Msat, NodeId, Sat
 
 if TYPE_CHECKING:
     from lsps.node.simulated.channels import SimulatedChannel
@@ -39,17 +40,19 @@ _FEATURES = frozenset({1, 9, 13, 15, 17, 23, 45, 47, 51, 729})
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How a node treats others. `confirmations`: how deep a funding transaction must be before a channel that a peer
-    opened is used. A forwarded payment costs `base_fee` and `fee_ppm` millionths of its amount."""
+    opened is used. A forwarded payment costs `base_fee` and `fee_ppm` millionths of its amount. `sees_fees`: its wallet
+    knows what an incoming transaction pays (LND's does not)."""
 
     max_pending_channels: int = 1
     confirmations: int = 1
     large_channels: bool = False
     base_fee: Msat = NO_FEE
     fee_ppm: int = 0
+    sees_fees: bool = True
 
 
 class LightningNode:
-    """Made by World.add_node. `coins` are the wallet's confirmed outputs that nothing spends."""
+    """Made by World.add_node."""
 
     def __init__(self, world: World, key: SecretKey, alias: str, address: str, policy: Policy) -> None:
         self.world = world
@@ -61,11 +64,11 @@ class LightningNode:
         self.features = _FEATURES | LARGE_CHANNEL_FEATURES if policy.large_channels else _FEATURES
         self.running = True
         self.known_addresses: dict[NodeId, str] = {}
-        self.coins: dict[Outpoint, Sat] = {}
         self.channels: dict[ChannelId, SimulatedChannel] = {}
         self.zero_conf_offers: dict[object, tuple[NodeId, Sat]] = {}
         self.invoices = InvoiceBook(self)
         self.payments = PaymentBook(self)
+        self.wallet = WalletBook(self)
         self.openings = Openings(self)
         self.messages_feed: Feed[Message] = Feed()
         self.peers_feed: Feed[PeerOnline | PeerOffline] = Feed()
@@ -103,6 +106,7 @@ class LightningNode:
             if self.world.nodes[peer].running:
                 self.world.connect(self.node_id, peer)
         self.invoices.cancel_due(self.world.chain.height)
+        self.wallet.rebroadcast()
         self.mend_streams()
 
     async def wait(self, future: asyncio.Future[T]) -> T:
@@ -134,4 +138,11 @@ class LightningNode:
             raise NodeUnreachable(f"the simulated node {self.alias} is stopped; start it again")
 
     def _feeds(self) -> tuple[Feed[Any], ...]:
-        return (self.messages_feed, self.peers_feed, self.channels_feed, self.tips_feed, self.invoices.feed)
+        return (
+            self.messages_feed,
+            self.peers_feed,
+            self.channels_feed,
+            self.tips_feed,
+            self.invoices.feed,
+            self.wallet.feed,
+        )

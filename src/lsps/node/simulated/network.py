@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from lsps.clock import Clock
 from lsps.lightning.keys import SecretKey
-from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline, Refused
+from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline, Refused, WalletChanged
 from lsps.node.simulated.chain import Block, Chain, Output, Transaction
 from lsps.node.simulated.channels import ChannelGraph
 from lsps.node.simulated.faults import Faults
 from lsps.node.simulated.lightning_node import LightningNode, Policy
+from lsps.node.simulated.payer import Payer
 from lsps.node.simulated.timers import Timers
-from lsps.units import BlockHeight, Network, NodeId, Outpoint, Sat
+from lsps.units import BlockHeight, Network, NodeId, Sat
 
 MAX_PAYLOAD = 65_533
 """BOLT 8 carries 65,535 bytes, of which BOLT 1 takes two for the type."""
@@ -46,7 +47,7 @@ class _Connection:
 
 
 class World:
-    """Everything there is. It moves by the clock, by `chain.mine`, and by what its nodes are asked to do.
+    """Everything there is. It moves by the clock, by blocks, and by what its nodes are asked to do.
 
     A hop of a payment by a direct channel is free; each forwarding node takes what its Policy says.
     """
@@ -66,12 +67,19 @@ class World:
         self.timers = Timers(clock)
         self.faults = Faults()
         self.nodes: dict[NodeId, LightningNode] = {}
+        self.owners: dict[str, NodeId] = {}
+        """Whose wallet an address belongs to; nobody's are not here."""
+        self.payer = Payer(self.chain, random, network)
         self.graph = ChannelGraph(self)
         self._connections: dict[tuple[NodeId, NodeId], _Connection] = {}
         self._on_connect: dict[tuple[NodeId, NodeId], list[Callable[[], None]]] = {}
-        self.chain.on_block(self._pay_wallets)
+        self.chain.on_seen(self._receive)
+        self.chain.on_block(self._update_wallets)
         self.chain.on_block(self.graph.confirm)
         self.chain.on_block(self._tell_height)
+        self.chain.on_disconnected(self._rewind_wallets)
+        self.chain.on_disconnected(self.graph.rewind)
+        self.chain.on_disconnected(self._tell_height)
 
     def add_node(self, alias: str, policy: Policy | None = None) -> LightningNode:
         """A new running node with a key of its own and nothing else."""
@@ -81,28 +89,59 @@ class World:
         self.nodes[node.node_id] = node
         return node
 
+    # --- the chain --------------------------------------------------------------------------------------------------
+
     def mine(self, blocks: int = 1) -> None:
         self.chain.mine(blocks)
 
+    def reorg(
+        self, depth: int, *, dropped: Sequence[str] = (), double_spent: Sequence[str] = (), empty: bool = True
+    ) -> None:
+        """The newest `depth` blocks give way to one more. What was in them waits again, or is mined at once unless
+        `empty`. The `dropped` transactions are forgotten with all that spends them (their wallets send them again with
+        the next block); payments of foreign payers that are `double_spent` never were: the coin went back to the payer
+        instead. Raises TooDeep, Refused."""
+        back = [self.payer.again(txid, [], self.chain.sat_per_kw) for txid in double_spent]
+        self.chain.disconnect(depth, dropped)
+        self.chain.mine_only(*back)
+        for _ in range(depth):
+            if empty:
+                self.chain.mine_only()
+            else:
+                self.chain.mine()
+
+    def pay(self, address: str, amount: Sat, sat_per_kw: int | None = None) -> str:
+        """A foreign payer pays; its output 0 is the payment. At the estimated feerate unless told. Returns the
+        transaction's id. Raises Refused."""
+        return self.payer.pay([Output(amount, address)], sat_per_kw or self.chain.sat_per_kw).txid
+
+    def replace(self, txid: str, sat_per_kw: int, *, address: str | None = None, amount: Sat | None = None) -> str:
+        """The foreign payer of an unconfirmed payment replaces it (BIP 125): a higher fee, and another address or
+        amount if given. Returns the new transaction's id. Raises Refused when it pays too little to replace it."""
+        old = self.chain.transaction(txid)
+        if old is None:
+            raise Refused(f"there is no transaction {txid}")
+        first = Output(amount or old.outputs[0].amount, address or old.outputs[0].address)
+        return self.payer.replace(txid, [first, *old.outputs[1:-1]], sat_per_kw).txid
+
+    def evict(self, txid: str) -> None:
+        """The mempool forgets a transaction and all that spends it. A node's own come back with the next block."""
+        self.chain.evict(txid)
+
     def fund(self, node_id: NodeId, amount: Sat, outputs: int = 1) -> None:
         """Send so many outputs of this amount to a node's wallet; they count when a block is mined."""
-        paid = tuple(Output(amount, node_id) for _ in range(outputs))
-        self.chain.broadcast(self.chain.new_transaction((), paid))
+        wallet = self.nodes[node_id].wallet
+        paid = [Output(amount, wallet.new_address()) for _ in range(outputs)]
+        self.payer.pay(paid, max(self.chain.sat_per_kw, self.chain.least_sat_per_kw))
 
     def take_funds(self, node_id: NodeId) -> None:
         """Empty a node's wallet: another program that shares it spent everything that is not locked."""
-        node = self.nodes[node_id]
-        taken = tuple(coin for coin in node.coins if not node.openings.is_locked(coin))
-        for coin in taken:
-            self.spend(node, (coin,), (Output(node.coins[coin], None),))
+        wallet = self.nodes[node_id].wallet
+        for coin in wallet.coins():
+            elsewhere = Output(coin.amount, self.payer.new_address())
+            wallet.send(self.chain.new_transaction((coin.outpoint,), (elsewhere,), bumped=True))
 
-    def spend(self, node: LightningNode, inputs: tuple[Outpoint, ...], outputs: tuple[Output, ...]) -> Transaction:
-        """Broadcast a transaction of a node's wallet."""
-        transaction = self.chain.new_transaction(inputs, outputs)
-        self.chain.broadcast(transaction)
-        for spent in inputs:
-            del node.coins[spent]
-        return transaction
+    # --- connections ------------------------------------------------------------------------------------------------
 
     def connect(self, one: NodeId, other: NodeId) -> None:
         """Connect two running nodes. Raises PeerNotConnected."""
@@ -161,17 +200,40 @@ class World:
             node.stop()
         self.timers.close()
 
-    def _pay_wallets(self, block: Block) -> None:
-        for transaction in block.transactions:
-            for index, output in enumerate(transaction.outputs):
-                if output.owner is not None:
-                    self.nodes[output.owner].coins[transaction.outpoint(index)] = output.amount
+    def _receive(self, transaction: Transaction) -> None:
+        for index, output in enumerate(transaction.outputs):
+            if owner := self.owners.get(output.address):
+                self.nodes[owner].wallet.receive(transaction.outpoint(index), output)
+        self._tell_wallets([transaction])
 
-    def _tell_height(self, block: Block) -> None:
+    def _update_wallets(self, block: Block) -> None:
+        for node in self.nodes.values():
+            node.wallet.on_block(block)
+        self._tell_wallets(block.transactions)
+
+    def _rewind_wallets(self, block: Block) -> None:
+        for node in self.nodes.values():
+            node.wallet.on_disconnected(block)
+
+    def _tell_wallets(self, transactions: Sequence[Transaction]) -> None:
+        """A hint to each wallet that is paid or pays. Nobody is told of what is replaced, evicted or reorganised away:
+        the contract promises no more."""
+        concerned: dict[NodeId, None] = {}
+        for transaction in transactions:
+            spent = [self.chain.output(outpoint) for outpoint in transaction.inputs]
+            for output in (*transaction.outputs, *spent):
+                owner = None if output is None else self.owners.get(output.address)
+                if owner is not None:
+                    concerned[owner] = None
+        for owner in concerned:
+            self.nodes[owner].wallet.feed.publish(WalletChanged())
+
+    def _tell_height(self, _: Block) -> None:
         for node in self.nodes.values():
             if node.running:
-                node.invoices.cancel_due(block.height)
-            node.tips_feed.publish(block.height)
+                node.invoices.cancel_due(self.chain.height)
+                node.wallet.rebroadcast()
+            node.tips_feed.publish(self.chain.height)
 
 
 def _pair(one: NodeId, other: NodeId) -> tuple[NodeId, NodeId]:

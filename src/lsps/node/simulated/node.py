@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from lsps.node.contract import (
     Channel,
     ChannelGone,
+    Deposit,
     InvoiceState,
     InvoiceStatus,
     Message,
@@ -21,8 +22,11 @@ from lsps.node.contract import (
     PeerOffline,
     PeerOnline,
     Resumed,
+    SignedTransaction,
+    Spend,
     Undecided,
     Utxo,
+    WalletChanged,
 )
 from lsps.node.simulated.access import Access
 from lsps.node.simulated.lightning_node import LightningNode
@@ -227,14 +231,30 @@ class SimulatedChannels:
 class SimulatedWallet:
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._book = access.node.wallet
+
+    @property
+    def sees_fees(self) -> bool:
+        return self._access.node.policy.sees_fees
 
     async def inputs(self) -> Sequence[Utxo]:
-        node = self._access.node
-        return await self._access.call(
-            "wallet.inputs",
-            lambda: [Utxo(coin, amount) for coin, amount in node.coins.items() if not node.openings.is_locked(coin)],
-        )
+        return await self._access.call("wallet.inputs", self._book.coins)
 
     async def feerate(self, target_blocks: int) -> int:
         chain = self._access.node.world.chain
         return await self._access.call("wallet.feerate", lambda: max(MIN_SAT_PER_KW, chain.sat_per_kw))
+
+    async def new_address(self) -> str:
+        return await self._access.call("wallet.new_address", self._book.new_address)
+
+    async def deposits(self, since: BlockHeight) -> Sequence[Deposit]:
+        return await self._access.call("wallet.deposits", lambda: self._book.deposits(since))
+
+    def changes(self) -> AsyncIterator[Resumed | WalletChanged]:
+        return self._access.stream(self._book.feed, Subscription())
+
+    async def sign(self, spend: Spend) -> SignedTransaction:
+        return await self._access.call("wallet.sign", lambda: self._book.sign(spend))
+
+    async def publish(self, transaction: SignedTransaction) -> None:
+        await self._access.call("wallet.publish", lambda: self._book.publish(transaction))

@@ -17,9 +17,9 @@ from lsps.node.contract import (
     Refused,
     Undecided,
 )
-from lsps.node.simulated.chain import Output
 from lsps.node.simulated.channels import FUNDING_OUTPUT, SimulatedChannel
 from lsps.node.simulated.faults import NEGOTIATION
+from lsps.node.simulated.transactions import BASE_WEIGHT, INPUT_WEIGHT, TAPROOT_OUTPUT_WEIGHT, Output, fee_of
 from lsps.units import NodeId, Outpoint, Sat
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 _MIN_CAPACITY = Sat(20_000)
 _DUST = Sat(354)
-_WEIGHT = 10 * 4 + 2 + 2 * 43 * 4
-"""Of a transaction with a funding and a change output, without inputs."""
-_INPUT_WEIGHT = 41 * 4 + 67
-"""Of a taproot key spend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ class Openings:
     def fate(self, peer: NodeId, inputs: tuple[Outpoint, ...]) -> Opened | NotOpened | Undecided:
         if any(self.is_locked(outpoint) for outpoint in inputs):
             return Undecided()
-        spenders = [txid for outpoint in inputs if (txid := self._node.world.chain.spent_by(outpoint)) is not None]
+        spenders = [txid for outpoint in inputs if (txid := self._node.wallet.spender(outpoint)) is not None]
         if not spenders:
             return NotOpened("the inputs are unspent and unlocked, and no negotiation uses them")
         funding = self._opened.get(spenders[0])
@@ -86,15 +82,17 @@ class Openings:
             raise Refused("amount pushed to remote peer for initial state must be below the local funding amount")
         if not request.inputs or len(set(request.inputs)) != len(request.inputs):
             raise Refused("a channel is opened with inputs that are named once each")
+        available = 0
         for outpoint in request.inputs:
-            if outpoint not in node.coins or self.is_locked(outpoint):
+            amount = node.wallet.spendable(outpoint)
+            if amount is None:
                 raise Refused(f"outpoint already spent or locked by another subsystem: {outpoint}")
-        return self._change(request)
+            available += amount.value
+        return self._change(request, available)
 
-    def _change(self, request: OpenRequest) -> Sat:
-        available = sum(self._node.coins[outpoint].value for outpoint in request.inputs)
-        weight = _WEIGHT + _INPUT_WEIGHT * len(request.inputs)
-        needed = request.capacity.value + -(-weight * request.sat_per_kw // 1000)
+    def _change(self, request: OpenRequest, available: int) -> Sat:
+        weight = BASE_WEIGHT + 2 * TAPROOT_OUTPUT_WEIGHT + INPUT_WEIGHT * len(request.inputs)
+        needed = request.capacity.value + fee_of(weight, request.sat_per_kw)
         if available < needed:
             raise Refused(
                 "not enough witness outputs to create funding transaction, "
@@ -141,10 +139,11 @@ class Openings:
 
     def _fund(self, request: OpenRequest, change: Sat) -> Outpoint:
         node, world = self._node, self._node.world
-        outputs = [Output(request.capacity, None)]
+        outputs = [Output(request.capacity, world.payer.new_address())]
         if change >= _DUST:
-            outputs.append(Output(change, node.node_id))
-        transaction = world.spend(node, request.inputs, tuple(outputs))
+            outputs.append(Output(change, node.wallet.new_address()))
+        transaction = world.chain.new_transaction(request.inputs, tuple(outputs))
+        node.wallet.send(transaction)
         funding = transaction.outpoint(FUNDING_OUTPUT)
         self._opened[transaction.txid] = _Funding(funding, request.peer)
         world.graph.add(
