@@ -19,18 +19,29 @@ ALICE, BOB = NodeId("02" + "11" * 32), NodeId("02" + "12" * 32)
 
 
 def test_what_is_in_work_is_counted_by_peer_and_in_all() -> None:
-    """Full for a peer at its limit, for all at the limit in all; when one has ended there is room again."""
+    """Full for a peer at its limit, for customers at the limit in all; when one has ended there is room again."""
     work = InWork(Limits(requests_per_peer=2, requests_in_all=3))
     work.begin(ALICE, 1)
     work.begin(ALICE, "1")
     assert work.has(ALICE, 1)
     assert not work.has(BOB, 1)
-    assert (work.is_full(ALICE), work.is_full(BOB)) == (True, False)
+    assert (work.is_full(ALICE, customer=True), work.is_full(BOB, customer=True)) == (True, False)
     work.begin(BOB, 1)
-    assert work.is_full(BOB)
+    assert work.is_full(BOB, customer=True)
     work.end(ALICE, 1)
     assert not work.has(ALICE, 1)
-    assert (work.is_full(ALICE), work.is_full(BOB)) == (False, False)
+    assert (work.is_full(ALICE, customer=True), work.is_full(BOB, customer=True)) == (False, False)
+
+
+def test_half_of_the_work_is_kept_for_customers() -> None:
+    """Who has no channel finds it full at half of the limit in all, rounded up; who has one does not."""
+    for limit, half in ((1, 1), (5, 3), (6, 3)):
+        work = InWork(Limits(requests_in_all=limit))
+        for number in range(half):
+            assert not work.is_full(BOB, customer=False)
+            work.begin(NodeId(f"02{number:064x}"), 1)
+        assert work.is_full(BOB, customer=False)
+        assert work.is_full(BOB, customer=True) == (limit == half)
 
 
 def test_orders_in_creation_are_counted_by_peer_and_in_all() -> None:

@@ -69,16 +69,20 @@ class Dispatcher:
         in_work: InWork,
         limits: Limits,
         shapes: Shapes,
+        is_customer: Callable[[NodeId], bool],
         failpoint: Failpoint,
     ) -> None:
+        """`is_customer`: whether the peer has a channel with us."""
         self._messages = messages
         self._routes = {route.method.name: route for route in routes}
         self._in_work = in_work
         self._limits = limits
         self._shapes = shapes
+        self._is_customer = is_customer
         self._failpoint = failpoint
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: Counter[NodeId] = Counter()
+        self._refusals_in_all = 0
 
     async def close(self) -> None:
         """Stop what is in work; its clients ask again."""
@@ -92,7 +96,7 @@ class Dispatcher:
         if self._in_work.has(peer, request.id):
             # Not run again: the reply in work answers both.
             return
-        if self._in_work.is_full(peer):
+        if self._in_work.is_full(peer, customer=self._is_customer(peer)):
             self._refuse(peer, request.id, ClientRejected(BUSY))
             return
         self._in_work.begin(peer, request.id)
@@ -114,16 +118,22 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     def _refuse(self, peer: NodeId, request_id: jsonrpc.RequestId | None, error: ServiceError) -> None:
-        """An answer that costs no work. So many may wait to be sent to a peer; a flood beyond that is ignored."""
-        if self._refusals[peer] >= self._limits.refusals_per_peer:
+        """An answer that costs no work. So many may wait to be sent to a peer, and to all who have no channel; a flood
+        beyond that is ignored."""
+        of_peer, in_all = self._refusals.get(peer, 0), self._refusals_in_all
+        if of_peer >= self._limits.refusals_per_peer:
+            return
+        if in_all >= self._limits.requests_in_all and not self._is_customer(peer):
             return
         self._refusals[peer] += 1
+        self._refusals_in_all += 1
         self._start(self._send_refusal(peer, request_id, error))
 
     async def _send_refusal(self, peer: NodeId, request_id: jsonrpc.RequestId | None, error: ServiceError) -> None:
         try:
             await self._send(peer, jsonrpc.encode_error(request_id, error.to_rpc(), shape=self._shapes.of(peer)))
         finally:
+            self._refusals_in_all -= 1
             self._refusals[peer] -= 1
             if not self._refusals[peer]:
                 del self._refusals[peer]

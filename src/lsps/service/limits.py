@@ -23,9 +23,11 @@ class InWork:
     def has(self, peer: NodeId, request_id: RequestId) -> bool:
         return request_id in self._ids.get(peer, ())
 
-    def is_full(self, peer: NodeId) -> bool:
+    def is_full(self, peer: NodeId, *, customer: bool) -> bool:
+        """`customer`: a peer with a channel. Half of the room is kept for these: keys cost nothing, channels do."""
         of_peer = len(self._ids.get(peer, ()))
-        return of_peer >= self._limits.requests_per_peer or self._in_all >= self._limits.requests_in_all
+        room = self._limits.requests_in_all
+        return of_peer >= self._limits.requests_per_peer or self._in_all >= (room if customer else -(-room // 2))
 
     def begin(self, peer: NodeId, request_id: RequestId) -> None:
         self._ids.setdefault(peer, set()).add(request_id)

@@ -46,7 +46,7 @@ from lsps.service.startup import check_offer
 from lsps.service.stored import until_stored
 from lsps.service.tokens import Tokens
 from lsps.store.orders import OrderStore
-from lsps.units import BlockHeight
+from lsps.units import BlockHeight, NodeId
 
 _log = logging.getLogger("lsps.service")
 T = TypeVar("T")
@@ -197,7 +197,9 @@ class Service:
             ]
         protocols = tuple(number for number, part in ((1, offer.lsps1), (7, offer.lsps7)) if part is not None)
         routes.append(Route(lsps0.LIST_PROTOCOLS, Lsps0(protocols).list_protocols))
-        dispatcher = Dispatcher(node.messages, tuple(routes), self._in_work, offer.limits, shapes, self._failpoint)
+        dispatcher = Dispatcher(
+            node.messages, tuple(routes), self._in_work, offer.limits, shapes, self._has_channel, self._failpoint
+        )
         refunds = Refunds(wallet, self._failpoint)
         effects = Effects(self._invoices, self._mirror, opening, refunds, preimages, self._failpoint)
         schedule = Schedule(
@@ -209,6 +211,9 @@ class Service:
             failpoint=self._failpoint,
         )
         return dispatcher, schedule
+
+    def _has_channel(self, peer: NodeId) -> bool:
+        return bool(self._mirror.of_peer(peer))
 
     async def _follow_deposits(self, wallet: Wallet, tasks: asyncio.TaskGroup) -> None:
         """As soon as addresses were ever given, for ever: they can be paid when nothing is offered any more."""

@@ -91,8 +91,10 @@ class RawPeer:
         self.connection = connection
 
     @classmethod
-    async def connect(cls, to: Host, key: SecretKey | None = None, *, host: str = "127.0.0.1") -> RawPeer:
-        reader, writer = await asyncio.open_connection(host, to.port)
+    async def connect(
+        cls, to: Host, key: SecretKey | None = None, *, host: str = "127.0.0.1", source: str | None = None
+    ) -> RawPeer:
+        reader, writer = await asyncio.open_connection(host, to.port, local_addr=(source, 0) if source else None)
         handshake = Initiator(key or new_key(), to.node_id, new_key())
         connection = Connection(handshake, features=CLIENT_INIT, networks=set(), custom_types={MESSAGE_TYPE})
         return cls(reader, writer, connection)

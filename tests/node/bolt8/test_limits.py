@@ -105,6 +105,18 @@ async def test_the_oldest_half_open_connection_makes_room() -> None:
             await peer.close()
 
 
+async def test_room_is_made_by_the_source_with_most_half_open_connections() -> None:
+    """Who calls a hundred times and says nothing does not drive out somebody else, who called before and is slow."""
+    limits = replace(SMALL, connections=100, connections_per_source=100, half_open=3)
+    async with host(limits=limits) as lsp:
+        slow = await silent(lsp)
+        crowd = [await RawPeer.connect(lsp, source="127.0.0.2") for _ in range(5)]
+        assert [await peer.until_closed() for peer in crowd[:3]] == [b"", b"", b""]
+        await slow.until(Init)
+        for peer in (slow, *crowd):
+            await peer.close()
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -55,7 +55,8 @@ class Peers:
         self._clock = clock
         self._on_offline = on_offline
         self._now = 0.0
-        self._links: dict[Link, None] = {}
+        self._links: dict[Link, str] = {}
+        """With their sources."""
         self._by_peer: dict[NodeId, Link] = {}
         self._incoming: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -104,13 +105,12 @@ class Peers:
     # --- what the links tell ----------------------------------------------------------------------------------------
 
     def on_made(self, link: Link) -> None:
-        self._links[link] = None
+        source = self._links[link] = source_of(link.source)
         link.begin(self._now)
         if self._closed:
             link.abort(LinkEnded("we closed all connections"))
         if link.outgoing:
             return
-        source = source_of(link.source)
         self._incoming[source] += 1
         if self._incoming.total() > self._limits.connections:
             self._refuse(link, "connections")
@@ -137,11 +137,10 @@ class Peers:
         self.arrivals.publish(Arrival(link, message))
 
     def on_lost(self, link: Link) -> None:
-        del self._links[link]
+        source = self._links.pop(link)
         if not self._links:
             self._empty.set()
         if not link.outgoing:
-            source = source_of(link.source)
             self._incoming[source] -= 1
             if not self._incoming[source]:
                 del self._incoming[source]
@@ -161,10 +160,13 @@ class Peers:
         link.abort(LinkEnded(f"too many connections: {limit}"))
 
     def _make_room(self) -> None:
-        """Too many half-open ones: the oldest goes. Who only says nothing keeps nobody out."""
+        """Too many half-open ones: the oldest goes, of the source that has most. Who only says nothing keeps nobody
+        out, and neither does who comes again and again."""
         half_open = [link for link in self._links if link.is_half_open and not link.outgoing]
         if len(half_open) > self._limits.half_open:
-            half_open[0].abort(LinkEnded("others waited, and the handshake was not done: half_open"))
+            of_source = Counter(self._links[link] for link in half_open)
+            goes = max(half_open, key=lambda link: of_source[self._links[link]])
+            goes.abort(LinkEnded("others waited, and the handshake was not done: half_open"))
 
     def _stays(self, other: Link, newer: Link) -> bool:
         crossed = other.outgoing is not newer.outgoing and self._now - other.made < self._limits.handshake_seconds
