@@ -99,10 +99,14 @@ async def test_ldk_takes_replies_in_any_order_and_however_late() -> None:
             assert (await seen.ldk.event("info", request_id=request["id"]))["options"] == OPTIONS
 
 
-@pytest.mark.parametrize(("feerate", "taken"), [(253, True), (None, False)])
-async def test_ldk_needs_a_feerate_for_0conf(feerate: int | None, taken: bool) -> None:
-    """bLIP-51 §3.3: min_fee_for_0conf is null when confirmations are required. LDK takes a number alone: the whole
-    order is dropped, and LDK deaf. (Our service offers no on-chain payment to trip over that.)"""
+@pytest.mark.parametrize(
+    ("feerate", "taken"),
+    [({"min_fee_for_0conf": 253}, True), ({"min_fee_for_0conf": None}, False), ({}, False)],
+    ids=["number", "null", "absent"],
+)
+async def test_ldk_needs_a_feerate_for_0conf(feerate: Json, taken: bool) -> None:
+    """bLIP-51 §3.3: min_fee_for_0conf is null or absent when confirmations are required. LDK takes a number alone: the
+    whole order is dropped, and LDK deaf."""
     async with witness() as seen:
         await seen.ldk.command("lsps1_create_order", peer=str(seen.lsp.node_id), order=ORDER)
         request = await seen.lsp.request(1)
@@ -113,9 +117,8 @@ async def test_ldk_needs_a_feerate_for_0conf(feerate: int | None, taken: bool) -
             "order_total_sat": "21000",
             "address": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080",
             "min_onchain_payment_confirmations": 1,
-            "min_fee_for_0conf": feerate,
             "refund_onchain_address": None,
-        }
+        } | feerate
         order = ORDER | {
             "order_id": "1",
             "created_at": "2029-01-01T00:00:00.000Z",
