@@ -69,9 +69,17 @@ class Chain:
         """Out of the mempool, with all that spends it, as when a full mempool forgets what pays least."""
         self._mempool.remove(txid)
 
+    def waiting(self) -> tuple[Transaction, ...]:
+        """What is in the mempool, parents before children."""
+        return tuple(self._mempool.transactions.values())
+
     def transaction(self, txid: str) -> Transaction | None:
         """One that was ever seen, whatever became of it."""
         return self._transactions.get(txid)
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Those mined in this world, oldest first."""
+        return tuple(self._blocks)
 
     def height_of(self, txid: str) -> BlockHeight | None:
         """Of the block it is in."""

@@ -76,7 +76,7 @@ class World:
         self.chain.on_seen(self._receive)
         self.chain.on_block(self._update_wallets)
         self.chain.on_block(self.graph.confirm)
-        self.chain.on_block(self._tell_height)
+        self.chain.on_block(self._live_on)
         self.chain.on_disconnected(self._rewind_wallets)
         self.chain.on_disconnected(self.graph.rewind)
         self.chain.on_disconnected(self._tell_height)
@@ -101,9 +101,16 @@ class World:
         `empty`. The `dropped` transactions are forgotten with all that spends them (their wallets send them again with
         the next block); payments of foreign payers that are `double_spent` never were: the coin went back to the payer
         instead. Raises TooDeep, Refused."""
-        back = [self.payer.again(txid, [], self.chain.sat_per_kw) for txid in double_spent]
+        back: dict[str, Transaction] = {}
+        for txid in double_spent:
+            again = self.payer.again(txid, [], self.chain.sat_per_kw)
+            spender = self.chain.confirmed_spender(again.inputs[0])
+            confirmed = None if spender is None else self.chain.height_of(spender)
+            if confirmed is not None and self.chain.height.blocks_since(confirmed) >= depth:
+                raise Refused(f"the coin of {txid} was spent more than {depth} blocks ago: nothing can take it back")
+            back[again.txid] = again
         self.chain.disconnect(depth, dropped)
-        self.chain.mine_only(*back)
+        self.chain.mine_only(*back.values())
         for _ in range(depth):
             if empty:
                 self.chain.mine_only()
@@ -228,11 +235,15 @@ class World:
         for owner in concerned:
             self.nodes[owner].wallet.feed.publish(WalletChanged())
 
-    def _tell_height(self, _: Block) -> None:
+    def _live_on(self, block: Block) -> None:
         for node in self.nodes.values():
             if node.running:
-                node.invoices.cancel_due(self.chain.height)
+                node.invoices.cancel_due(block.height)
                 node.wallet.rebroadcast()
+        self._tell_height(block)
+
+    def _tell_height(self, _: Block) -> None:
+        for node in self.nodes.values():
             node.tips_feed.publish(self.chain.height)
 
 

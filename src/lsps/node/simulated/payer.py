@@ -22,6 +22,7 @@ class Payer:
         self._chain = chain
         self._random = random
         self._network = network
+        self._coins: dict[Outpoint, Output] = {}
 
     def new_address(self) -> str:
         """A valid taproot address that nobody in this world owns."""
@@ -30,7 +31,9 @@ class Payer:
     def pay(self, outputs: Sequence[Output], sat_per_kw: int) -> Transaction:
         """Broadcast a payment. Raises Refused: an address that is none on this network, or too low a feerate."""
         coin = Output(Sat(sum(output.amount.value for output in outputs) + _SPARE), self.new_address())
-        return self._send(self.make(self._chain.mint(coin), outputs, sat_per_kw))
+        outpoint = self._chain.mint(coin)
+        self._coins[outpoint] = coin
+        return self._send(self._make(outpoint, outputs, sat_per_kw))
 
     def replace(self, txid: str, outputs: Sequence[Output] | None, sat_per_kw: int) -> Transaction:
         """Spend the same coin again: what was paid before, or other outputs. Raises Refused."""
@@ -39,19 +42,17 @@ class Payer:
     def again(self, txid: str, outputs: Sequence[Output] | None, sat_per_kw: int) -> Transaction:
         """The transaction that `replace` broadcasts. Raises Refused."""
         old = self._chain.transaction(txid)
-        if old is None or len(old.inputs) != 1:
+        if old is None or old.inputs[0] not in self._coins:
             raise Refused(f"{txid} is no payment of a foreign payer")
-        return self.make(old.inputs[0], old.outputs[:-1] if outputs is None else outputs, sat_per_kw)
+        return self._make(old.inputs[0], old.outputs[:-1] if outputs is None else outputs, sat_per_kw)
 
-    def make(self, coin: Outpoint, outputs: Sequence[Output], sat_per_kw: int) -> Transaction:
+    def _make(self, coin: Outpoint, outputs: Sequence[Output], sat_per_kw: int) -> Transaction:
         for output in outputs:
             try:
                 decode_address(output.address, self._network)
             except InvalidAddress as error:
                 raise Refused(str(error)) from None
-        source = self._chain.output(coin)
-        if source is None:
-            raise Refused(f"{coin} is no coin of a foreign payer")
+        source = self._coins[coin]
         weight = self._chain.new_transaction((coin,), (*outputs, source)).weight
         spent = sum(output.amount.value for output in outputs) + fee_of(weight, sat_per_kw)
         if source.amount.value <= spent:
