@@ -40,7 +40,7 @@ async def until_onchain(customer: LdkCustomer, made: Event, state: str) -> Event
 
 
 async def test_no_feerate_makes_ldk_deaf_and_is_learnt(tmp_path: Path) -> None:
-    """bLIP-51 §3.3: with confirmations required min_fee_for_0conf MUST be null or absent: LDK drops the whole order, says
+    """bLIP-51 §3.3: with confirmations required min_fee_for_0conf MUST be null or absent: LDK drops the order, says
     that it could not parse it, and is deaf until it reconnects. From then on its orders are offered by BOLT11 alone."""
     async with ldk_customer(tmp_path, offer=offer(1)) as customer:
         lost = await customer.ldk.command(
