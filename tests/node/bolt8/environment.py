@@ -214,6 +214,12 @@ class Bolt8Environment(ContractEnvironment):
     async def fund(self, side: Side, amount: Sat) -> Outpoint:
         raise NotImplementedError
 
+    async def pay(self, address: str, amount: Sat) -> str:
+        raise NotImplementedError
+
+    async def foreign_address(self) -> str:
+        raise NotImplementedError
+
     async def open_channel(
         self, opener: Side, peer: Side, capacity: Sat, push: Sat, *, private: bool = False
     ) -> Outpoint:
