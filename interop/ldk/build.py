@@ -48,7 +48,7 @@ def _rust(tool: str) -> str:
     found = shutil.which(tool, path=_environment()["PATH"])
     if found is None:
         raise BuildError(
-            f"Rust is not installed ({tool} was not found): install Rust 1.85 or newer "
+            f"Rust is not installed ({tool} was not found): install a current Rust (1.95 is tested) "
             "with rustup (https://rustup.rs), then run this again"
         )
     return found
