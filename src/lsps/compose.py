@@ -1,8 +1,9 @@
 """The one place that maps URLs to adapters, and wires a client or a service on them.
 
-lnd://…       lsps.node.lnd          (pip install 'lsps[lnd]')
-bolt8://…     lsps.node.bolt8        no node: an identity key and our own connections, for messages alone
-sqlite://…    lsps.store.sqlite      sqlite:///absolute/path, or sqlite://path relative to the file that names it
+lnd://…        lsps.node.lnd          (pip install 'lsps[lnd]')
+bolt8://…      lsps.node.bolt8        no node: an identity key and our own connections, for messages alone
+simulated://…  lsps.node.simulated   a simulated node that another process hosts, by its socket (lsps.testing)
+sqlite://…     lsps.store.sqlite      sqlite:///absolute/path, or sqlite://path relative to the file that names it
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from lsps.config.errors import ConfigError
 from lsps.config.file import Config, state_home
 from lsps.config.tables import ListenTable
 from lsps.errors import LspsError
-from lsps.node.contract import Node, NodeInfo
+from lsps.failpoints import Failpoint
+from lsps.node.contract import Node, NodeInfo, require
 from lsps.orders.events import Rules
 from lsps.service.pricing import PriceFunction, PriceTable
 from lsps.service.service import Service, rules_of
@@ -72,6 +74,7 @@ class Adapter:
 NODES: Mapping[str, Adapter] = {
     "lnd": Adapter("lsps.node.lnd.node", extra="lnd"),
     "bolt8": Adapter("lsps.node.bolt8.node"),
+    "simulated": Adapter("lsps.node.simulated.remote"),
 }
 STORES: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.opening")}
 JOURNALS: Mapping[str, Adapter] = {"sqlite": Adapter("lsps.store.sqlite.journal")}
@@ -197,11 +200,13 @@ async def open_service(
     base: Path = Path(),
     clock: Clock | None = None,
     environment: Mapping[str, str] = os.environ,
+    failpoint: Failpoint | None = None,
 ) -> AsyncIterator[WiredService]:
     """The service of a configuration, checked against its node. `node`, its relative paths seen from `base`, overrides
     LSPS_NODE, and that the file's. A Node object is taken as it is, and left open.
 
-    With [listen], customers are served over a listener of our own, and by the node in all but messages.
+    With [listen], customers are served over a listener of our own, and by the node in all but messages. `failpoint`:
+    else the environment's.
 
     Raises ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, NodeError, StoreInUse, StoreUnavailable.
     """
@@ -215,13 +220,13 @@ async def open_service(
             node = open_node(node, base, clock)
             stack.push_async_callback(node.close)
         info = await node.info()
-        check_offer(config.offer, info)
+        check_offer(config.offer, info, sees_fees=require(node.wallet, "on-chain funds").sees_fees)
         url = config.store or default_store(environment)
         store = open_store(url, config.directory, info.node_id, rules_of(config.offer))
         stack.push_async_callback(store.close)
         if config.listen is not None:
             node = await stack.enter_async_context(_listening(node, config.listen, config.directory, clock))
-        failpoint = failpoints.from_environment(environment)
+        failpoint = failpoint or failpoints.from_environment(environment)
         service = Service(node, store, config.offer, price=price, clock=clock, failpoint=failpoint)
         yield WiredService(service, info, named, url)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -32,6 +32,7 @@ from lsps.clock import Clock, SystemClock
 from lsps.failpoints import Failpoint
 from lsps.node.contract import Channel, OpenRequest
 from lsps.node.simulated.clock import ManualClock, settle
+from lsps.node.simulated.host import hosting
 from lsps.node.simulated.lightning_node import Policy
 from lsps.node.simulated.network import World
 from lsps.node.simulated.node import SimulatedNode
@@ -104,6 +105,15 @@ class SimulatedNetwork(Generic[C]):
     def another(self, node: SimulatedNode) -> SimulatedNode:
         """A second connection to the same node, as a restarted program makes one."""
         return SimulatedNode(self.world.nodes[node.node_id])
+
+    def hosting(self, node: SimulatedNode, socket: Path) -> AbstractAsyncContextManager[None]:
+        """While entered, other processes of this user reach the node by the URL simulated://SOCKET."""
+        return hosting(self.world.nodes[node.node_id], socket)
+
+    def keep_key(self, node: SimulatedNode, file: Path) -> None:
+        """Write a node's own key as bolt8://?key=FILE and [listen] read it."""
+        file.touch(mode=0o600)
+        file.write_text(self.world.nodes[node.node_id].key.to_bytes().hex())
 
     async def open_channel(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 import textwrap
@@ -296,23 +295,25 @@ def test_a_real_interrupt_exits_with_130(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupt_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_that_is_no_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
     """A KeyboardInterrupt that nobody turned into a cancellation must exit with 130, too."""
 
-    def interrupted(*_: object) -> int:
-        signal.raise_signal(signal.SIGINT)
-        return 0
+    async def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("lsps.cli.demo.main", interrupted)
+    monkeypatch.setattr("lsps.cli.demo.run", interrupted)
     assert main(["demo"]) == 130
 
 
-def test_demo_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", [0, 7])
+def test_demo_is_run(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """`lsps demo` must run the demo and hand on its exit code."""
-    monkeypatch.setattr("lsps.cli.demo.main", lambda: 0)
-    assert main(["demo"]) == 0
-    monkeypatch.setattr("lsps.cli.demo.main", lambda: 7)
-    assert main(["demo"]) == 7
+
+    async def run(*_: object) -> int:
+        return code
+
+    monkeypatch.setattr("lsps.cli.demo.run", run)
+    assert main(["demo"]) == code
 
 
 def test_main_runs_a_command_to_its_end(terminal: Terminal) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import inspect
 import logging
 import os
 import sys
@@ -48,7 +47,7 @@ OUTPUT_CLOSED = 141
 """As a shell tells of a program that SIGPIPE ended."""
 _ERROR_LENGTH = 4_000
 _DEMO_DESCRIPTION = """The whole story in seconds, on simulated nodes: an LSP, a wallet, channels bought and extended, a
-refusal, a crash in the middle of a paid order. Nothing of it leaves the process."""
+refusal, a crash in the middle of a paid order. Two processes, BOLT 8 between them; nothing of it leaves the machine."""
 COMMANDS = (serve, info, leases, extend, buy, orders, ledger, backup, check)
 
 
@@ -78,10 +77,10 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _demo(_args: argparse.Namespace, _shell: Shell) -> int:
+async def _demo(args: argparse.Namespace, shell: Shell) -> int:
     from lsps.cli import demo
 
-    return demo.main()
+    return await demo.run(args, shell)
 
 
 def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
@@ -92,8 +91,7 @@ def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
     except SystemExit as stop:  # argparse has printed help, or what is wrong
         return stop.code if isinstance(stop.code, int) else 0
     try:
-        waits = inspect.iscoroutinefunction(args.run)
-        result: int = asyncio.run(execute(args, shell)) if waits else args.run(args, shell)
+        result = asyncio.run(execute(args, shell))
         shell.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -105,7 +103,7 @@ def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
 
 
 async def execute(args: argparse.Namespace, shell: Shell) -> int:
-    """Runs an asynchronous command; no error leaves it."""
+    """Runs a command; no error leaves it."""
     with logging_to(shell.stderr, *_log_of(args)):
         try:
             code: int = await args.run(args, shell)

@@ -1,7 +1,10 @@
-"""The contract tests' environment on the simulated network: new for each test."""
+"""The contract tests' environment on the simulated network, in this process or through sockets: new for each test."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from lsps.node.contract import Node
 from lsps.node.simulated.node import SimulatedNode
 from lsps.testing import ManualClock, Policy, SimulatedNetwork
 from lsps.units import Msat, NodeId, Outpoint, Sat
@@ -11,10 +14,16 @@ POLICY = Policy(max_pending_channels=5, base_fee=Msat(1_000))
 
 
 class SimulatedEnvironment(ContractEnvironment):
-    def __init__(self, net: SimulatedNetwork[ManualClock]) -> None:
+    """`reach` makes the adapter under test for a node of the network."""
+
+    def __init__(
+        self, net: SimulatedNetwork[ManualClock], reach: Callable[[SimulatedNode], Node] | None = None
+    ) -> None:
         self.net = net
-        self.seller = _side(net.lsp)
-        self.buyer = _side(net.clients[0])
+        self._reach = reach or net.another
+        self._nodes = {node.node_id: node for node in (net.lsp, *net.clients)}
+        self.seller = self._side(net.lsp)
+        self.buyer = self._side(net.clients[0])
         self.stranger = NodeId("02" + "11" * 32)
 
     async def mine(self, blocks: int = 1) -> None:
@@ -25,7 +34,7 @@ class SimulatedEnvironment(ContractEnvironment):
 
     async def fund(self, side: Side, amount: Sat) -> Outpoint:
         before = {utxo.outpoint for utxo in await side.wallet.inputs()}
-        self.net.fund(_node(side), amount)
+        self.net.fund(self._node(side), amount)
         return next(utxo.outpoint for utxo in await side.wallet.inputs() if utxo.outpoint not in before)
 
     async def pay(self, address: str, amount: Sat) -> str:
@@ -48,10 +57,10 @@ class SimulatedEnvironment(ContractEnvironment):
         await self.mine()
 
     async def stop(self, side: Side) -> None:
-        self.net.stop(_node(side))
+        self.net.stop(self._node(side))
 
     async def start(self, side: Side) -> None:
-        self.net.start(_node(side))
+        self.net.start(self._node(side))
         await self.connect()
 
     async def disconnect(self) -> None:
@@ -61,19 +70,16 @@ class SimulatedEnvironment(ContractEnvironment):
         self.net.world.connect(self.seller.node_id, self.buyer.node_id)
 
     async def another(self, side: Side) -> Side:
-        return _side(self.net.another(_node(side)))
+        return self._side(self._node(side))
 
     async def far_payee(self) -> Side:
-        payee = _side(self.net.clients[1])
+        payee = self._side(self.net.clients[1])
         await self.open_channel(self.buyer, self.seller, Sat(1_000_000), Sat(0))
         await self.open_channel(self.seller, payee, Sat(1_000_000), Sat(0))
         return payee
 
+    def _side(self, node: SimulatedNode) -> Side:
+        return Side(self._reach(node), node.node_id, node.address)
 
-def _side(node: SimulatedNode) -> Side:
-    return Side(node, node.node_id, node.address)
-
-
-def _node(side: Side) -> SimulatedNode:
-    assert isinstance(side.node, SimulatedNode)
-    return side.node
+    def _node(self, side: Side) -> SimulatedNode:
+        return self._nodes[side.node_id]
