@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -16,6 +17,8 @@ VALUES: tuple[Any, ...] = (
     *("2025-01-01T00:00:00.000Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999-23:59", "2025-02-30T00:00:00Z"),
     *("CREATED", "HOLD", "CANCELLED", "x" * 3000, [], {}, [[]], [None] * 1100, {"": {}}),
 )
+
+MAX_PLACES = 5_000
 
 
 def json_mutator(prefix: int = 0) -> Mutator:
@@ -39,23 +42,30 @@ def json_mutator(prefix: int = 0) -> Mutator:
 
 
 def _change(tree: list[Any], random: Random) -> None:
-    places = list(_places(tree))
+    places = list(islice(_places(tree), MAX_PLACES))
+    if len(places) == MAX_PLACES:
+        return
     holder, key = random.choice(places)
     match random.randrange(7):
         case 0 | 1:
-            holder[key] = random.choice(VALUES)
+            holder[key] = _copy(random.choice(VALUES))
         case 2 if isinstance(holder, dict):
             del holder[key]
         case 3 if isinstance(holder, dict):
             holder[random.choice((key + "x", "client_info", "token", "", "payment"))] = holder.pop(key)
         case 4 if isinstance(holder[key], list):
-            holder[key] = holder[key] * random.choice((2, 3, 30))
+            holder[key] = [_copy(item) for item in holder[key] * random.choice((2, 3, 30))]
         case 5:
             other, its_key = random.choice(places)
-            holder[key] = json.loads(json.dumps(other[its_key]))
+            holder[key] = _copy(other[its_key])
         case _:
             for _ in range(random.choice((1, 1, 50, 600))):
                 holder[key] = [holder[key]] if random.random() < 0.5 else {"a": holder[key]}
+
+
+def _copy(value: Any) -> Any:
+    """Nothing stands in two places: a change would else change both, and VALUES."""
+    return json.loads(json.dumps(value))
 
 
 def _places(holder: Any) -> Iterator[tuple[Any, Any]]:

@@ -62,7 +62,7 @@ def deep(random: Random) -> Iterator[bytes]:
 
 def big(random: Random) -> Iterator[bytes]:
     """As large as a message can be: many keys, one long text, one long number."""
-    shapes = (
+    shapes: tuple[Callable[[], Json], ...] = (
         lambda: {f"{number:05}": 1 for number in range(5_000)},
         lambda: CHANNEL_ORDER | {"token": "\u202e" * 10_000},
         lambda: CHANNEL_ORDER | {"lsp_balance_sat": "9" * 60_000},

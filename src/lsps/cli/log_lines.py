@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
+from lsps.cli.log_limit import LimitedHandler
 from lsps.logs import FIELDS
 from lsps.protocol.sanitize import sanitize
 
@@ -73,8 +74,8 @@ def quoted(value: object) -> str:
 
 @contextmanager
 def logging_to(stream: TextIO, level: int, formatter: logging.Formatter) -> Iterator[None]:
-    """Everything that is logged goes to `stream` meanwhile."""
-    handler = logging.StreamHandler(stream)
+    """What is logged goes to `stream` meanwhile, a flood of it in part."""
+    handler = LimitedHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     before = root.level
