@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from lsps.node.contract import Channel, ChannelGone, ChannelState, NotOpened, Opened, Refused, Resumed
+from lsps.node.contract import (
+    Channel,
+    ChannelGone,
+    ChannelState,
+    NotOpened,
+    Opened,
+    Payment,
+    PaymentStatus,
+    Refused,
+    Resumed,
+)
 from lsps.node.simulated.node import SimulatedNode
-from lsps.testing import ManualClock, Policy, SimulatedNetwork, simulated_network
-from lsps.units import Outpoint, Sat, Scid
-from tests.node.contract.environment import Side, listening, open_request
+from lsps.testing import ManualClock, Policy, SimulatedNetwork, settle, simulated_network
+from lsps.units import Msat, Outpoint, Sat, Scid
+from tests.node.contract.environment import Side, listening, open_request, preimage_and_hash
 
 CAPACITY = Sat(1_000_000)
 Net = SimulatedNetwork[ManualClock]
@@ -191,3 +202,81 @@ async def test_a_splice_without_money_is_refused(net: Net) -> None:
     graph.splice(channel.channel_id, client, 1_000)
     with pytest.raises(Refused, match="spliced already"):
         graph.splice(channel.channel_id, client, 1_000)
+
+
+async def held(net: Net, expiry: int = 144) -> tuple[bytes, bytes, asyncio.Task[Payment]]:
+    """The client pays the LSP 150,000 sat, which are held: preimage, hash and the payment."""
+    preimage, payment_hash = preimage_and_hash()
+    invoice = await net.lsp.invoices.add_hold(payment_hash, Msat(150_000_000), "", 3600, expiry)
+    paying = asyncio.create_task(net.clients[0].payments.pay(invoice, Msat(0)))
+    await settle()
+    return preimage, payment_hash, paying
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_what_is_held_over_a_closed_channel_can_be_taken(net: Net, connected: bool) -> None:
+    """A payment in flight at a force-close is settled on-chain, whether the peers are connected or not; no satoshi is
+    lost."""
+    (client,) = net.clients
+    channel = await net.open_channel(client, net.lsp, CAPACITY)
+    owned = await wealth(net)
+    preimage, _, paying = await held(net)
+    if not connected:
+        net.disconnect(client, net.lsp)
+    net.world.graph.force_close(channel.channel_id, client.node_id)
+    assert (await only(net.lsp)).state is ChannelState.CLOSING
+    net.mine()
+    assert await net.lsp.channels.list() == []
+    assert await wealth(net) == owned - 150_000
+    before = sum(utxo.amount.value for utxo in await net.lsp.wallet.inputs())
+    await net.lsp.invoices.settle(preimage)
+    assert (await paying).status is PaymentStatus.SUCCEEDED
+    net.mine()
+    assert sum(utxo.amount.value for utxo in await net.lsp.wallet.inputs()) == before + 150_000
+    assert await wealth(net) == owned
+
+
+async def test_what_was_settled_while_apart_is_taken_at_the_close(net: Net) -> None:
+    """A settlement that waits for the peer to come back goes on-chain when the channel does."""
+    (client,) = net.clients
+    channel = await net.open_channel(client, net.lsp, CAPACITY)
+    owned = await wealth(net)
+    preimage, _, paying = await held(net)
+    net.disconnect(client, net.lsp)
+    await net.lsp.invoices.settle(preimage)
+    await settle()
+    assert not paying.done()
+    net.world.graph.force_close(channel.channel_id, net.lsp.node_id)
+    assert (await paying).status is PaymentStatus.SUCCEEDED
+    net.mine()
+    assert await wealth(net) == owned
+
+
+async def test_what_is_given_back_over_a_closed_channel_comes_after_its_expiry(net: Net) -> None:
+    """A payment in flight at a force-close that the payee gives back returns to the payer once it has expired."""
+    (client,) = net.clients
+    channel = await net.open_channel(client, net.lsp, CAPACITY)
+    owned = await wealth(net)
+    _, payment_hash, paying = await held(net, expiry=40)
+    net.world.graph.force_close(channel.channel_id, net.lsp.node_id)
+    await net.lsp.invoices.cancel(payment_hash)
+    net.mine(42)
+    await settle()
+    assert not paying.done()
+    net.mine(2)
+    assert (await paying).status is PaymentStatus.FAILED
+    assert await wealth(net) == owned
+
+
+async def test_a_claim_waits_for_the_close_it_spends(net: Net) -> None:
+    """A settlement on-chain survives that the mempool forgot the closing transaction."""
+    (client,) = net.clients
+    channel = await net.open_channel(client, net.lsp, CAPACITY)
+    owned = await wealth(net)
+    preimage, _, _ = await held(net)
+    net.world.graph.force_close(channel.channel_id, client.node_id)
+    net.world.evict(net.world.chain.waiting()[0].txid)
+    await net.lsp.invoices.settle(preimage)
+    net.mine(4)
+    assert await net.lsp.channels.list() == []
+    assert await wealth(net) == owned

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from lsps.clock import Clock
 from lsps.lightning.keys import SecretKey
-from lsps.node.contract import Message, PeerNotConnected, PeerOffline, PeerOnline, Refused, WalletChanged
+from lsps.node.contract import PeerNotConnected, PeerOffline, PeerOnline, Refused, WalletChanged
 from lsps.node.simulated.chain import Block, Chain, Output, Transaction
-from lsps.node.simulated.channels import ChannelGraph
+from lsps.node.simulated.connections import Connection
 from lsps.node.simulated.faults import Faults
+from lsps.node.simulated.graph import ChannelGraph
 from lsps.node.simulated.lightning_node import LightningNode, Policy
 from lsps.node.simulated.payer import Payer
 from lsps.node.simulated.timers import Timers
@@ -24,26 +23,6 @@ MAX_PAYLOAD = 65_533
 
 START = BlockHeight(600)
 """Of the chain. Regtest has segwit by then."""
-
-
-class _Connection:
-    """What each side sent arrives later, in the order in which it was sent; what is on its way is lost with it."""
-
-    def __init__(self, one: LightningNode, other: LightningNode) -> None:
-        self._to = {one.node_id: other, other.node_id: one}
-        self._sent: dict[NodeId, deque[bytes]] = {one.node_id: deque(), other.node_id: deque()}
-
-    def send(self, sender: NodeId, payload: bytes) -> None:
-        self._sent[sender].append(payload)
-        asyncio.get_running_loop().call_soon(self._deliver, sender)
-
-    def close(self) -> None:
-        for sent in self._sent.values():
-            sent.clear()
-
-    def _deliver(self, sender: NodeId) -> None:
-        if self._sent[sender]:
-            self._to[sender].messages_feed.publish(Message(sender, self._sent[sender].popleft()))
 
 
 class World:
@@ -71,8 +50,9 @@ class World:
         """Whose wallet an address belongs to; nobody's are not here."""
         self.payer = Payer(self.chain, random, network)
         self.graph = ChannelGraph(self)
-        self._connections: dict[tuple[NodeId, NodeId], _Connection] = {}
+        self._connections: dict[tuple[NodeId, NodeId], Connection] = {}
         self._on_connect: dict[tuple[NodeId, NodeId], list[Callable[[], None]]] = {}
+        self._on_height: list[tuple[BlockHeight, Callable[[], None]]] = []
         self.chain.on_seen(self._receive)
         self.chain.on_block(self._update_wallets)
         self.chain.on_block(self.graph.confirm)
@@ -160,11 +140,10 @@ class World:
         self.nodes[one].known_addresses[other] = self.nodes[other].address
         self.nodes[other].known_addresses[one] = self.nodes[one].address
         key = _pair(one, other)
-        self._connections[key] = _Connection(self.nodes[one], self.nodes[other])
+        self._connections[key] = Connection(self.nodes[one], self.nodes[other])
         self.nodes[one].peers_feed.publish(PeerOnline(other))
         self.nodes[other].peers_feed.publish(PeerOnline(one))
-        for action in self._on_connect.pop(key, ()):
-            action()
+        self.look_again(one, other)
 
     def disconnect(self, one: NodeId, other: NodeId) -> None:
         """Cut a connection; messages on their way are lost. Nothing reconnects it but `connect`, or a restart."""
@@ -182,15 +161,26 @@ class World:
     def connected(self, one: NodeId, other: NodeId) -> bool:
         return _pair(one, other) in self._connections
 
-    def when_connected(self, pairs: Iterable[tuple[NodeId, NodeId]], action: Callable[[], None]) -> None:
-        """Act as soon as all these pairs are connected at once, now or later."""
-        pairs = tuple(pairs)
-        for one, other in pairs:
+    def when_connected(self, pairs: Callable[[], Iterable[tuple[NodeId, NodeId]]], action: Callable[[], None]) -> None:
+        """Act as soon as all these pairs (asked for anew each time) are connected at once, now or later."""
+        for one, other in pairs():
             if not self.connected(one, other):
                 waiting = self._on_connect.setdefault(_pair(one, other), [])
                 waiting.append(lambda: self.when_connected(pairs, action))
                 return
         action()
+
+    def look_again(self, one: NodeId, other: NodeId) -> None:
+        """What waits for this connection may not need it any more."""
+        for action in self._on_connect.pop(_pair(one, other), ()):
+            action()
+
+    def when_at(self, height: BlockHeight, action: Callable[[], None]) -> None:
+        """Act as soon as the chain is that high, now or later."""
+        if height <= self.chain.height:
+            action()
+        else:
+            self._on_height.append((height, action))
 
     def send(self, sender: NodeId, receiver: NodeId, payload: bytes) -> None:
         """Raises PeerNotConnected, and Refused for more than 65,533 bytes."""
@@ -240,6 +230,10 @@ class World:
             if node.running:
                 node.invoices.cancel_due(block.height)
                 node.wallet.rebroadcast()
+        due = [action for height, action in self._on_height if height <= block.height]
+        self._on_height = [entry for entry in self._on_height if entry[0] > block.height]
+        for action in due:
+            action()
         self._tell_height(block)
 
     def _tell_height(self, _: Block) -> None:

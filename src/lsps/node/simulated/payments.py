@@ -26,7 +26,7 @@ NO_FEE = Msat(0)
 
 class Htlc:
     """One payment's HTLCs along its route. The amounts leave the senders' balances when it is made; they reach the
-    receivers, or come back, once every two neighbours are connected."""
+    receivers, or come back, once every two neighbours are connected or their channel is on-chain."""
 
     def __init__(self, world: World, payment: _Outgoing, route: Route, expiry: BlockHeight) -> None:
         self.payment_hash = payment.payment_hash
@@ -37,7 +37,7 @@ class Htlc:
         self._route = route
         for hop in route:
             hop.channel.balances[hop.sender] -= hop.amount.value
-            hop.channel.in_flight += 1
+            hop.channel.in_flight[self] = hop.amount
 
     def settle(self) -> None:
         def arrive() -> None:
@@ -54,14 +54,26 @@ class Htlc:
                 self._release(hop.sender, hop)
             self._payment.finish(PaymentStatus.FAILED, failure=reason)
 
-        self._carry_back(arrive)
+        self._carry_back(lambda: self._world.when_at(self._earliest_return(), arrive))
 
     def _release(self, receiver: NodeId, hop: Hop) -> None:
-        hop.channel.balances[receiver] += hop.amount.value
-        hop.channel.in_flight -= 1
+        del hop.channel.in_flight[self]
+        if hop.channel.on_chain is None:
+            hop.channel.balances[receiver] += hop.amount.value
+        else:
+            self._world.graph.claim(hop.channel, self, receiver)
+
+    def _earliest_return(self) -> BlockHeight:
+        """What is on-chain can be taken back only when it has expired (BOLT 5)."""
+        on_chain = any(hop.channel.on_chain is not None for hop in self._route)
+        return self.expiry if on_chain else BlockHeight(0)
 
     def _carry_back(self, arrive: Callable[[], None]) -> None:
-        self._world.when_connected([(hop.channel.opener, hop.channel.peer) for hop in self._route], arrive)
+        """Over connections, but for channels that are on-chain."""
+        self._world.when_connected(
+            lambda: [(hop.channel.opener, hop.channel.peer) for hop in self._route if hop.channel.on_chain is None],
+            arrive,
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -133,6 +133,12 @@ class WalletBook:
             self._unconfirmed[transaction.txid] = transaction
         self._sent[transaction.txid] = None
 
+    def keep_sending(self, transaction: Transaction) -> None:
+        """As `send`, also when it cannot be taken in yet since what it spends has been forgotten."""
+        self._unconfirmed[transaction.txid] = transaction
+        self._sent[transaction.txid] = None
+        self.rebroadcast()
+
     def rebroadcast(self) -> None:
         """As LND does after each block and at its start."""
         for transaction in self._unconfirmed.values():
