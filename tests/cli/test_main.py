@@ -53,7 +53,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     assert text.startswith(f"usage: lsps {name}")
     if name != "demo":
-        assert ("--node URL" in text) == (name != "backup")  # which needs none
+        assert ("--node URL" in text) == (name not in {"backup", "ledger"})  # which read a file
         assert ("--json" in text) == (name != "serve")
         assert re.search(r"^  (lsps|node) ", text, re.MULTILINE), "no example"
 

@@ -16,7 +16,7 @@ from lsps.store.backup import Backup, CopyRefused
 from lsps.store.orders import StoreUnavailable
 from lsps.store.sqlite.connection import open_for_reading
 from lsps.store.sqlite.failures import translated
-from lsps.store.sqlite.schema import JOURNAL, ORDERS, Kind, recognise
+from lsps.store.sqlite.schema import JOURNAL, ORDERS, Kind, count_rows, recognise
 
 _BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database that is open, or was not closed."""
@@ -90,7 +90,7 @@ def _copy(reads: sqlite3.Connection, partial: Path) -> dict[str, int]:
     another process writes, and would not end on a busy store."""
     reads.execute("BEGIN")
     try:
-        counted = _rows(reads)
+        counted = count_rows(reads)
         with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
             copy.execute("PRAGMA synchronous = FULL")
             reads.backup(copy)
@@ -105,15 +105,8 @@ def _check(copy: sqlite3.Connection, counted: dict[str, int], partial: Path) -> 
     found = copy.execute("PRAGMA integrity_check").fetchone()[0]
     if found != "ok":
         raise StoreUnavailable(f"the copy is damaged ({found}), and so is the store, it seems: keep the older copies")
-    if copy.execute("PRAGMA foreign_key_check").fetchone() is not None or _rows(copy) != counted:
+    if copy.execute("PRAGMA foreign_key_check").fetchone() is not None or count_rows(copy) != counted:
         raise StoreUnavailable(f"{partial}: the copy is not what was read: look at this disk, and copy to another")
-
-
-def _rows(file: sqlite3.Connection) -> dict[str, int]:
-    tables = file.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
-    )
-    return {name: file.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for (name,) in tables.fetchall()}  # noqa: S608
 
 
 def _to_disk(path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from lsps.store.orders import StoreUnavailable
+from lsps.store.sqlite.failures import check_writable
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables came with it."""
@@ -18,6 +19,7 @@ READ_PATIENCE_MS = 1_000
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Autocommit; transactions are begun by whoever needs one. Raises sqlite3.Error, StoreUnavailable."""
+    check_writable(path)
     connection = _connect(str(path), WRITE_PATIENCE_MS, uri=False)
     try:
         _use_wal(connection)

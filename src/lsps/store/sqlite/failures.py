@@ -13,11 +13,12 @@ from lsps.store.orders import StoreUnavailable
 
 _FULL = "the disk is full: free some space"
 _READ_ONLY = "the file system is read-only: mount it for writing, and look at the machine's log for why it is not"
+_NOT_WRITABLE = "it cannot be written: make the file and its directory writable for this user"
 _NOT_OURS = "this user may not use it: look at the owner and mode of the file and of its directory"
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_READONLY: "it cannot be written: make the file and its directory writable for this user",
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
     sqlite3.SQLITE_BUSY: "another program holds its lock: close what has the file open",
     sqlite3.SQLITE_LOCKED: "another program holds its lock: close what has the file open",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: stop, keep it, and put back a copy",
@@ -48,6 +49,12 @@ def unavailable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
     if primary in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}:
         advice = _of_file_system(path) or advice
     return StoreUnavailable(f"{path}: {advice} ({error})" if advice else f"{path}: {error}")
+
+
+def check_writable(path: Path) -> None:
+    """Raises StoreUnavailable: SQLite would open the file for reading alone, and say so at the first write."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StoreUnavailable(f"{path}: {_of_file_system(path) or _NOT_WRITABLE}")
 
 
 def _of_file_system(path: Path) -> str | None:
