@@ -14,6 +14,7 @@ from lsps.orders.model import (
     FundedChannel,
     Funding,
     Lease,
+    OnchainOption,
     Order,
     OriginalOrder,
     PaymentMethod,
@@ -65,6 +66,14 @@ OPTION = Bolt11Option(
     expires_at=START + timedelta(hours=1),
     fee_total=Sat(8_888),
     order_total=Sat(200_888),
+)
+ONCHAIN = OnchainOption(
+    address="bcrt1qorder",
+    refund_address="bcrt1qrefund",
+    expires_at=START + timedelta(days=1),
+    fee_total=Sat(8_888),
+    order_total=Sat(200_888),
+    min_confirmations=1,
 )
 HELD = PaymentHeld(Msat(200_888_000), TIP + 144)
 HELD_GOOD = replace(HELD, channel=ChannelStanding.GOOD)

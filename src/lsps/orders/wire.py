@@ -37,4 +37,5 @@ def onchain_state(order: Order) -> PaymentState:
         return PaymentState.REFUNDED
     if order.paid_by is PaymentMethod.ONCHAIN:
         return PaymentState.PAID
-    return PaymentState.REFUNDED if order.state in (State.COMPLETED, State.UNPAID) else PaymentState.EXPECT_PAYMENT
+    delivered = order_state(order) is OrderState.COMPLETED
+    return PaymentState.REFUNDED if delivered else PaymentState.EXPECT_PAYMENT
