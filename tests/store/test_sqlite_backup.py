@@ -16,6 +16,7 @@ from lsps.store.orders import StoreUnavailable
 from lsps.store.sqlite.backup import back_up_journal, back_up_orders
 from lsps.store.sqlite.journal import open_journal
 from lsps.store.sqlite.opening import open_order_store_read_only
+from lsps.store.sqlite.schema import count_rows
 from lsps.units import OrderId
 from tests.store import samples
 from tests.store.consistency import disagreements
@@ -178,3 +179,35 @@ async def test_no_room_for_the_copy(tmp_path: Path, store: Path, opened: Opened)
     assert files(target.parent) == {"copy.db"}
     assert target.read_text() == "the older copy"
     assert back_up_orders(store, target, overwrite=True).rows["orders"] == 50
+
+
+def test_a_file_that_appears_meanwhile_is_kept(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is taken while the copy is made: what took it stays as it is."""
+    target = tmp_path / "copy.db"
+
+    def count(connection: sqlite3.Connection) -> dict[str, int]:
+        target.write_text("mine")
+        return count_rows(connection)
+
+    monkeypatch.setattr("lsps.store.sqlite.backup.count_rows", count)
+    with pytest.raises(CopyRefused, match="--force"):
+        back_up_orders(store, target, overwrite=False)
+    assert target.read_text() == "mine"
+
+
+async def test_damage_that_only_the_integrity_check_finds(tmp_path: Path, store: Path, opened: Opened) -> None:
+    """An index that lacks a row: the copy is refused, with what SQLite found."""
+    with by_hand(store) as file:
+        index = file.execute("SELECT * FROM sqlite_schema WHERE name = 'effects_due'").fetchone()
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute("DELETE FROM sqlite_schema WHERE name = 'effects_due'")
+    await opened.store.close()
+    again = open_inline(store)  # which knows of no such index
+    await again.store.commit(samples.fulfilling("a", "x"), START)
+    await again.store.close()
+    with by_hand(store) as file:
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
+    with pytest.raises(StoreUnavailable, match="missing from index effects_due"):
+        back_up_orders(store, tmp_path / "copy.db", overwrite=False)
+    assert not (tmp_path / "copy.db").exists()

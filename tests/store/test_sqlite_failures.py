@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -198,3 +199,19 @@ def test_every_failure_of_sqlite_has_a_text(tmp_path: Path, code: int) -> None:
     assert str(tmp_path / "lsps.db") in text
     assert "what SQLite says" in text
     assert (code == 255) != (": look at" in text or "free some space" in text)
+
+
+@pytest.mark.parametrize(
+    ("flags", "free", "advice"),
+    [(os.ST_RDONLY, 9, "the file system is read-only"), (0, 0, "the disk is full"), (0, 9, "reports an error")],
+)
+def test_an_io_error_is_explained_by_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: int, free: int, advice: str
+) -> None:
+    """SQLite says "disk I/O error" of a log or an index to it that cannot grow, too: the file system tells why."""
+    found = os.statvfs(tmp_path)
+    told = os.statvfs_result((*found[:4], free, *found[5:8], flags, *found[9:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: told)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert advice in str(unavailable(tmp_path / "lsps.db", error))

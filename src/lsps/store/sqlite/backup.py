@@ -22,6 +22,7 @@ _BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database that is open, or was not closed."""
 _LOCK = ".lock"
 """What `lsps serve` keeps beside it."""
+_TAKEN = "exists already: name another file, or overwrite it with --force"
 
 
 def back_up_orders(store: Path, target: Path, *, overwrite: bool) -> Backup:
@@ -47,10 +48,18 @@ def _back_up(source: Path, kind: Kind, target: Path, *, overwrite: bool) -> Back
         rows = _copy(reads, partial)
         _to_disk(partial)
         if not overwrite:
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # the name is ours, or another's
+            _claim(target)
         partial.replace(target)
         _to_disk(target.parent)
         return Backup(source, target, target.stat().st_size, rows, holds_secret=kind is ORDERS)
+
+
+def _claim(target: Path) -> None:
+    """Another may have taken the name since it was looked at."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise CopyRefused(f"{target} {_TAKEN}") from None
 
 
 def _refuse_harm(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -65,7 +74,7 @@ def _refuse_harm(source: Path, target: Path, *, overwrite: bool) -> None:
     if target.samefile(source):
         raise CopyRefused(f"{target} is the store itself: name another file")
     if not overwrite:
-        raise CopyRefused(f"{target} exists already: name another file, or overwrite it with --force")
+        raise CopyRefused(f"{target} {_TAKEN}")
     for end in _BESIDE:
         if target.with_name(target.name + end).exists():
             raise CopyRefused(
