@@ -363,11 +363,11 @@ def test_a_payment_taken_back_before_the_opening_is_waited_for() -> None:
     assert (away.state, EffectName.CHOOSE_INPUTS in pending.effects(away)) == (State.PAID, False)
     assert onchain_state(away) is PaymentState.PAID
     assert run(away, InputsChosen(INPUTS, 1_000)) == away
-    assert run(away, (TimePassed(), later(seconds=1_800))) == away
+    assert run(away, (TimePassed(), later(seconds=86_399))) == away
     assert run(away, (TimePassed(), later(seconds=86_400))).state is State.CLOSING
     back = run(away, (listed(seen(height=TIP + 2)), later(seconds=3_600, blocks=2)))
     assert EffectName.CHOOSE_INPUTS in pending.effects(back)
-    assert back.give_up_at == later(seconds=3_600 + 1_800).time
+    assert back.give_up_at == later(seconds=3_600 + 86_400).time
 
 
 def test_a_payment_taken_back_after_delivery_is_a_loss_until_it_is_there_again() -> None:

@@ -83,7 +83,9 @@ def held(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules
 
 def paid(order: Order, lease: Lease | None, standing: ChannelStanding, now: Now, rules: Rules) -> Outcome:
     """Paid, or free. An extension is no effect at the node, so it is fulfilled in this very commit."""
-    order = replace(order, state=State.PAID, give_up_at=now.time + rules.give_up_after)
+    # Nothing times out on-chain, a refund costs the customer fees, and a phone that paid may be off for the night.
+    wait = rules.confirm_within if order.paid_by is PaymentMethod.ONCHAIN else rules.give_up_after
+    order = replace(order, state=State.PAID, give_up_at=now.time + wait)
     if isinstance(order.terms, ChannelTerms):
         return Outcome(order)
     return _decide_extension(order, order.terms, lease, standing, now, rules)
@@ -284,8 +286,7 @@ def deposits_while_paid(order: Order, lease: Lease | None, event: Event, now: No
     covered = deposits.is_covered(order)
     order = deposits.settle(_merged(order, event, now)[0], now, rules)
     if deposits.is_covered(order) is not covered:
-        wait = rules.confirm_within if covered else rules.give_up_after
-        order = replace(order, give_up_at=now.time + wait)
+        order = replace(order, give_up_at=now.time + rules.confirm_within)
     return Outcome(order)
 
 

@@ -27,8 +27,8 @@ class Rules:
     hold_margin_blocks: int = 40
     """A held payment with fewer blocks to its first HTLC timeout is given back; LND does so itself at 18."""
     confirm_within: timedelta = timedelta(days=1)
-    """How long after its expiry an on-chain payment that was seen in time may still confirm, and how long one that a
-    reorganisation took back may take to confirm again."""
+    """How long on-chain payments are waited for: to confirm, when seen before the expiry; to confirm again, when a
+    reorganisation took them back; and to be fulfilled, since no HTLC times out."""
     min_refund: Sat = Sat(2_000)
     """What is less is not sent back by itself: the operator decides."""
     bump_after: timedelta = timedelta(hours=6)
