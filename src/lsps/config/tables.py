@@ -63,6 +63,9 @@ class TokenTable(Table, frozen=True, kw_only=True):
     max_lsp_balance_sat: Amount | None = None
     max_blocks: Blocks | None = None
 
+    def __repr__(self) -> str:
+        return "TokenTable(…)"  # the code is a secret
+
 
 class LeaseTable(Table, frozen=True, kw_only=True):
     outpoint: str

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeVar
 
@@ -107,7 +107,8 @@ class Message:
     """The payload of one custom message 37913 (bLIP-50), authenticated by the transport as the peer's."""
 
     peer: NodeId
-    payload: bytes
+    payload: bytes = field(repr=False)
+    """May hold a token."""
 
 
 class Messages(Protocol):

@@ -172,6 +172,9 @@ class Body(Stored, frozen=True, omit_defaults=True):
     channel: FundedChannelBody | None = None
     reason: str = ""
 
+    def __repr__(self) -> str:
+        return f"Body({self.terms!r}, …)"  # the token is a secret
+
 
 _DECODER = msgspec.json.Decoder(Body)
 

@@ -1,0 +1,56 @@
+"""Every file that a whole machine writes is its owner's alone, whatever the umask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lsps.clock import Clock, SystemClock
+from lsps.compose import back_up_journal, back_up_store, connect, open_service
+from lsps.config.file import load_config
+from lsps.testing import create_network
+
+CONFIG = """
+store = "sqlite://state/lsps.db"
+[lsps1]
+[listen]
+address = "127.0.0.1:0"
+key = "keys/lsp.key"
+"""
+
+
+def modes_below(directory: Path) -> dict[str, int]:
+    paths = (path for path in directory.rglob("*") if path.name != "lsps.toml")
+    return {str(path.relative_to(directory)): path.stat().st_mode & 0o777 for path in paths}
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("no_umask")
+async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Store, journal, kept identity keys and copies of all these: 0600, in directories of 0700."""
+    clock: Clock = SystemClock()
+    net = create_network(clock)
+    (tmp_path / "lsps.toml").write_text(CONFIG)
+    (tmp_path / "copies").mkdir(mode=0o700)
+    config = load_config(tmp_path / "lsps.toml")
+    async with (
+        open_service(config, node=net.lsp, environment={}) as wired,
+        wired.service.running(),
+        connect("bolt8://?key=keys/client.key", base=tmp_path, journal=tmp_path / "home" / "client.db"),
+    ):
+        back_up_store(wired.store, tmp_path, tmp_path / "copies" / "lsps.db", overwrite=False)
+        back_up_journal("sqlite://home/client.db", tmp_path, tmp_path / "copies" / "client.db", overwrite=False)
+        modes = modes_below(tmp_path)
+    net.world.close()
+    assert {"keys/lsp.key", "keys/client.key", "state/lsps.db", "home/client.db", "copies/lsps.db"} <= modes.keys()
+    directories = {"state", "keys", "home", "copies"}
+    assert modes == {name: 0o700 if name in directories else 0o600 for name in modes}
