@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from lsps.check.model import Clauses, Untold, expect
-from lsps.check.probe import PING, Reply, read_json
+from lsps.check.probe import PING, read_json
+from lsps.check.reply import Reply
 from lsps.check.subject import Subject
 from lsps.check.values import is_uint, shown
 from lsps.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND

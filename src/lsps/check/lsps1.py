@@ -6,7 +6,7 @@ from typing import Any
 
 from lsps.check.model import Broken, CheckFunction, Clauses, Skipped, Untold, expect
 from lsps.check.payment_rules import Payments
-from lsps.check.probe import Reply
+from lsps.check.reply import Reply
 from lsps.check.subject import Subject
 from lsps.check.values import UUID4, as_amount, shown
 from lsps.protocol.errors import CLIENT_REJECTED, INVALID_PARAMS, NOT_FOUND

@@ -7,7 +7,7 @@ from typing import Any
 
 from lsps.check.lsps1 import expect_code
 from lsps.check.model import Broken, CheckFunction, Clauses, Skipped, Untold, expect
-from lsps.check.probe import Reply
+from lsps.check.reply import Reply
 from lsps.check.subject import OPTIONS, REFUND_PROGRAM, Subject
 from lsps.check.values import shown
 from lsps.lightning.bech32 import WitnessProgram, encode_address

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from lsps.check.model import Broken, Skipped, Untold
-from lsps.check.probe import Probe, Reply
+from lsps.check.probe import Probe
+from lsps.check.reply import Reply
 from lsps.check.values import as_amount
 from lsps.lightning.bech32 import WitnessProgram, encode_address
 from lsps.node.contract import Node
