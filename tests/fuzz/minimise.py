@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from traceback import extract_tb
 
-Check = Callable[[bytes], None]
+from tests.fuzz.target import Check
 
 
 def failure(check: Check, data: bytes) -> tuple[str, str, int] | None:

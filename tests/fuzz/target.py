@@ -19,13 +19,14 @@ CORPUS = HERE / "corpus"
 """By target: inputs that reached something the seeds do not, and those that once failed."""
 VECTORS = HERE.parent / "vectors"
 
+Check = Callable[[bytes], None]
 Mutator = Callable[[bytes, int, int], bytes | None]
 """(input, longest output, seed) to another input, or None: then the fuzzer's own way is taken."""
 
 
 @dataclass(frozen=True)
 class Target:
-    check: Callable[[bytes], None]
+    check: Check
     seeds: tuple[bytes, ...]
     words: tuple[str, ...] = ()
     """What the fuzzer may put in: a dictionary."""

@@ -65,7 +65,7 @@ def check(data: bytes) -> None:
 NODE = RESPONDER.node_id.hex
 TEXTS = (
     *((0, text) for text in ("127.0.0.1:10009?tls_cert=a&macaroon=b", "/dir?network=regtest&rpc=[::1]:1", "u@h:1#f")),
-    *((1, text) for text in ("", "?key=a&network=regtest&socks5=127.0.0.1:9050", "[", "/?key=~nobody/x")),
+    *((1, text) for text in ("", "?key=a&network=regtest&socks5=127.0.0.1:9050", "[", "?key=~no-such-user/x")),
     *((2, text) for text in ("127.0.0.1:9735", "[::1]:1", "a.onion:65536")),
     *((3, text) for text in ("127.0.0.1", "::ffff:1.2.3.4", "fe80::1%eth0", "2001:db8::1")),
     *((4, text) for text in (NODE, f"{NODE}@127.0.0.1:9735", f"{NODE}@[::1]:1")),
