@@ -7,7 +7,7 @@ FUZZ_READY := .venv/ready-fuzz
 
 SECONDS ?= 60
 
-.PHONY: help demo test fuzz lint interop-lnd interop-ldk check-ldk format proto requirements clean
+.PHONY: help demo test fuzz hostile lint interop-lnd interop-ldk check-ldk format proto requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ $(FUZZ_READY): $(READY) requirements-fuzz.txt
 
 fuzz: $(FUZZ_READY) ## coverage-guided fuzzing: make fuzz [SECONDS=60] [TARGET=name]; goes on where it stopped, in .fuzz/
 	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
+
+hostile: $(READY) ## figures: a thousand hostile connections against one service: make hostile [SECONDS=60]
+	$(BIN)/python -m tests.hostile.run --seconds $(SECONDS)
 
 lint: $(READY) ## ruff, strict types, import rules
 	$(BIN)/ruff check .

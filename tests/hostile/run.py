@@ -59,6 +59,8 @@ class Phase:
     refused: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+    """How late the event loop was, in seconds."""
 
     async def timed(self, durations: list[float], work: Callable[[], Awaitable[Any]]) -> None:
         started = time.monotonic()
@@ -72,7 +74,8 @@ class Phase:
             durations.append(time.monotonic() - started)
 
     def told(self) -> str:
-        rows = [f"{self.name}: {max(self.memory):.0f} MB of memory at most"]
+        late = f"the event loop {1000 * max(self.lags):.0f} ms late at most"
+        rows = [f"{self.name}: {max(self.memory):.0f} MB of memory at most, {late}"]
         for what, durations in (
             ("get_info", self.asked),
             ("connect, get_info", self.came),
@@ -106,8 +109,10 @@ class Siege:
 
     async def measure(self) -> None:
         while True:
+            started = time.monotonic()
+            await asyncio.sleep(0.1)
+            self.phase.lags.append(time.monotonic() - started - 0.1)
             self.phase.memory.append(memory_mb())
-            await asyncio.sleep(0.2)
 
     async def extends(self, client: Client, lsp: str) -> None:
         """A customer with a channel: lists, orders, pays, sees it delivered, begins again."""
