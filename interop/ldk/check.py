@@ -37,7 +37,7 @@ from lsps.node.overlay import WithMessages
 from lsps.node.simulated.node import SimulatedNode
 from lsps.protocol.lsps1 import Options
 from lsps.protocol.message import to_json
-from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, Unleased
+from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, PaymentTerms, Unleased
 from lsps.service.service import Service, rules_of
 from lsps.store.sqlite.opening import open_order_store
 from lsps.testing import Policy, SimulatedNetwork, create_network
@@ -86,7 +86,11 @@ async def our_lsp(net: Net) -> AsyncIterator[str]:
         listener = await Listener.start(ours.messages, "127.0.0.1:0")
         stack.callback(listener.close)
         options = msgspec.structs.replace(OPTIONS, supports_zero_channel_reserve=False)  # the node cannot (LND neither)
-        offer = Offer(lsps1=ChannelOffer(options), lsps7=ExtensionOffer(extend_unleased_channels=Unleased.ALL))
+        offer = Offer(
+            lsps1=ChannelOffer(options),
+            lsps7=ExtensionOffer(extend_unleased_channels=Unleased.ALL),
+            payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1_000)),
+        )
         store = open_order_store(directory / "lsp.db", net.lsp.node_id, rules_of(offer))
         stack.push_async_callback(store.close)
         service = Service(WithMessages(net.lsp, ours.messages), store, offer, clock=net.clock)

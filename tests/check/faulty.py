@@ -21,7 +21,7 @@ from lsps.lightning.keys import SecretKey
 from lsps.node.contract import Channel, Message, Resumed
 from lsps.node.simulated.node import SimulatedChannels, SimulatedNode, SimulatedPayments
 from lsps.protocol.lsps1 import Options
-from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, Unleased
+from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, PaymentTerms, Unleased
 from lsps.testing import network
 from lsps.units import NodeId, Sat
 
@@ -41,6 +41,7 @@ SELLING = Offer(
         )
     ),
     lsps7=ExtensionOffer(extend_unleased_channels=Unleased.ALL),
+    payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1_000)),
 )
 """Every option can be missed by an order that keeps the others' own bounds."""
 
@@ -133,7 +134,7 @@ class FaultyMessages:
                 continue
             message = msgspec.json.decode(event.payload)
             asked = self._bad if message["id"] is None else self._asked[message["id"]]
-            self._offer_all_ways_to_pay(asked, message)
+            self._offer_bolt12(asked, message)
             answers = self._fault(self._world, asked, message)
             if answers is None:
                 self._clock.hurry()
@@ -141,17 +142,14 @@ class FaultyMessages:
             for answer in answers if isinstance(answers, list) else [answers]:
                 yield Message(event.peer, answer if isinstance(answer, bytes) else msgspec.json.encode(answer))
 
-    def _offer_all_ways_to_pay(self, asked: Asked, message: dict[str, Any]) -> None:
-        """Our service takes BOLT 11 alone: what it would answer if it took the others, to an order with a refund
-        address."""
+    def _offer_bolt12(self, asked: Asked, message: dict[str, Any]) -> None:
+        """What our service would answer if it took BOLT 12, to an order with a refund address."""
         order = message.get("result")
         if not isinstance(order, dict) or "order_id" not in order or not asked.method.startswith("lsps1."):
             return
         if asked.method == "lsps1.create_order":
             self._refunds[order["order_id"]] = "refund_onchain_address" in asked.params
         if self._refunds[order["order_id"]]:
-            add_onchain(order)
-            order["payment"]["onchain"]["refund_onchain_address"] = ADDRESS
             order["payment"]["bolt12"] = {**_terms(order), "offer": "lno1qgsqvgnwgcg35z6ee2h3yczraddm72xrfua9uve2rl"}
 
 
