@@ -19,3 +19,8 @@ def seen_from(base: Path, text: str) -> Path:
         return base / Path(text).expanduser()
     except RuntimeError:
         raise InvalidPath(f"{text!r:.200}: there is no such user, so ~ means no directory here") from None
+
+
+def others_can_read(path: Path) -> bool:
+    """Whether anybody but its owner may read or write the file. Raises OSError."""
+    return bool(path.stat().st_mode & 0o077)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from lsps.clock import Clock, SystemClock
 from lsps.compose import back_up_journal, back_up_store, connect, open_service
 from lsps.config.file import load_config
+from lsps.node.lnd.node import open_node
+from lsps.store.sqlite.files import make_private
 from lsps.testing import create_network
 
 CONFIG = """
@@ -54,3 +58,29 @@ async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert {"keys/lsp.key", "keys/client.key", "state/lsps.db", "home/client.db", "copies/lsps.db"} <= modes.keys()
     directories = {"state", "keys", "home", "copies"}
     assert modes == {name: 0o700 if name in directories else 0o600 for name in modes}
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_store_that_others_can_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    """A copy that was put back with another mode tells others the secret of all preimages."""
+    (tmp_path / "lsps.db").touch()
+    (tmp_path / "lsps.db").chmod(mode)
+    with caplog.at_level(logging.WARNING, "lsps"):
+        make_private(tmp_path / "lsps.db")
+    assert [record.message for record in caplog.records] == ["readable_by_others"] * warned
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True)])
+async def test_a_macaroon_that_others_can_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    """lncli saves macaroons so that everybody can read them."""
+    (tmp_path / "tls.cert").write_text("none")
+    (tmp_path / "lsps.macaroon").write_bytes(b"macaroon")
+    (tmp_path / "lsps.macaroon").chmod(mode)
+    with caplog.at_level(logging.WARNING, "lsps"):
+        node = open_node(f"lnd:///{tmp_path}", clock=SystemClock(), random=Random(0))
+    await node.close()
+    assert [record.message for record in caplog.records] == ["readable_by_others"] * warned

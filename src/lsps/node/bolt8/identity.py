@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lsps.lightning.keys import InvalidKey, SecretKey
 from lsps.node.contract import NodeError
+from lsps.paths import others_can_read
 
 
 class BadKeyFile(NodeError, ValueError):
@@ -26,7 +27,7 @@ def kept_key(path: Path, secret: Callable[[int], bytes]) -> SecretKey:
     try:
         if not path.exists():
             _keep(path, new_key(secret))
-        if path.stat().st_mode & 0o077:
+        if others_can_read(path):
             raise BadKeyFile(f"others can read the key in {path}: chmod 600 it, and consider it known to them")
         return SecretKey(bytes.fromhex(path.read_text("ascii").strip()))
     except OSError as error:

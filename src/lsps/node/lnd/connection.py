@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,11 +11,15 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from lsps.logs import event
 from lsps.node.contract import NodeUnreachable
 from lsps.node.lnd import rpc
 from lsps.node.lnd.address import LndAddress, read_file
 from lsps.node.lnd.errors import translate
 from lsps.node.lnd.rpc import BidirectionalStream, ReplyT, RequestT, ServerStream, Unary
+from lsps.paths import others_can_read
+
+_log = logging.getLogger("lsps.node")
 
 CALL_SECONDS = 30.0
 """Deadline of a call, unless it is one that waits for a peer."""
@@ -150,12 +155,21 @@ class Connection:
 
 
 def open_connection(address: LndAddress) -> Connection:
-    """Connect over TLS, trusting this node's own certificate alone. Raises InvalidNodeUrl when a file cannot be read.
+    """Connect over TLS, trusting this node's own certificate alone. Raises InvalidNodeUrl when a file cannot be read;
+    warns of a macaroon that others can read.
 
     Nothing is sent yet: whether the node answers shows at the first call.
     """
     certificate = read_file(address.tls_cert, "tls_cert")
     macaroon = read_file(address.macaroon, "macaroon")
+    if others_can_read(address.macaroon):
+        event(
+            _log,
+            logging.WARNING,
+            "readable_by_others",
+            file=str(address.macaroon),
+            advice="who has the macaroon can do what it allows: chmod 600 it",
+        )
     return Connection(address.rpc, macaroon, grpc.ssl_channel_credentials(root_certificates=certificate))
 
 

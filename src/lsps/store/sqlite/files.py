@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 
+from lsps.logs import event
+from lsps.paths import others_can_read
 from lsps.store.orders import StoreInUse
+
+_log = logging.getLogger("lsps.store")
 
 
 def make_private(path: Path) -> None:
     """Make the file, and the directories it lies in, readable by their owner alone, where they do not exist yet.
 
     SQLite gives the files beside a database the database's own mode. An existing file is not even opened: closing it
-    again would drop the locks of this process's other connections to it.
+    again would drop the locks of this process's other connections to it. One that others can read is warned of.
     """
     for directory in reversed(path.parents):
         if not directory.exists():
             directory.mkdir(mode=0o700, exist_ok=True)
-    with suppress(FileExistsError):
+    try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if others_can_read(path):
+            event(_log, logging.WARNING, "readable_by_others", file=str(path), advice="it has secrets: chmod 600 it")
 
 
 class ServingLock:
