@@ -1,0 +1,87 @@
+"""Bugs that services like this one have had, or could have: each replaces one real function by a wrong one."""
+
+from __future__ import annotations
+
+from tests.simulation.bugs import in_client, in_orders, in_service, in_store
+from tests.simulation.bugs.bug import Bug, Install
+
+CATALOGUE: dict[str, Bug] = {}
+
+
+def _list(what: str, breaks: str | tuple[str, ...], install: Install) -> None:
+    """`breaks`: the invariants that may find it."""
+    names = (breaks,) if isinstance(breaks, str) else breaks
+    CATALOGUE[what] = Bug(what, frozenset(names), install)
+
+
+ENDS = "every order ends"
+ARITHMETIC = "the lease's arithmetic"
+ONE_CHANNEL = "one channel an order"
+ONE_REPLY = "one reply a request"
+REFUNDED = "REFUNDED is what the node says"
+DURABLE = "durable before told"
+LEAKS = "nothing leaks"
+FOLLOW = "leases follow their channels"
+WAITS = "nothing waits without need"
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+_list("settled as soon as it is paid", "durable before settled", in_orders.settle_when_paid)
+_list("less than the price is enough", "paid in full", in_orders.take_short_payments)
+_list("FAILED is stored before the node confirmed", REFUNDED, in_orders.fail_before_the_node_confirmed)
+_list("REFUNDED is told while the payment is given back", REFUNDED, in_orders.tell_refunded_early)
+_list(
+    "an undecided opening counts as failed", (ONE_CHANNEL, "never cancelled while owed"), in_service.undecided_is_failed
+)
+_list("a lost answer counts as a failed opening", ONE_CHANNEL, in_service.unreachable_is_failed)
+_list("an opening is tried again with other inputs", ONE_CHANNEL, in_service.choose_again)
+_list("inputs are chosen, not reserved", (ONE_CHANNEL, "delivered as sold"), in_orders.reserve_nothing)
+_list("a payment is held whatever its timeout", "no payment is held into its timeout", in_orders.hold_for_ever)
+_list("after a crash the client orders and pays again", "a wish is paid once", in_client.forget_the_journal)
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+
+_list("a lapsed lease is extended from its old end", ARITHMETIC, in_orders.extend_from_the_old_end)
+_list(
+    "two extensions ordered together count once",
+    (ARITHMETIC, "an expiration never decreases"),
+    in_orders.extend_to_the_promise,
+)
+_list("a confirmation takes an extension back", "an expiration never decreases", in_orders.count_anew_at_confirmation)
+_list("a confirmation counts each time it is seen", ARITHMETIC, in_orders.confirm_again_and_again)
+_list("a lease outlives its channel", FOLLOW, in_service.never_end_leases)
+_list(
+    "the channels are not read again after an interruption",
+    ("leases follow their channels", ENDS),
+    in_service.never_read_again,
+)
+
+# --- concurrency and crashes ------------------------------------------------------------------------------------------
+
+_list(
+    "an event is lost when somebody else was faster",
+    (WAITS, ENDS, "every purchase ends"),
+    in_service.give_up_on_conflict,
+)
+_list("the last writer of a lease wins", (ARITHMETIC, "an expiration never decreases"), in_store.last_writer_wins)
+_list("a wake-up is lost: a commit tells nobody", (WAITS, ENDS, "every purchase ends"), in_service.commit_silently)
+_list("a wake-up is lost: cleared after looking", (WAITS, ENDS, "every purchase ends"), in_service.clear_after_looking)
+_list(
+    "a wake-up is lost: an effect put off tells nobody",
+    (WAITS, ENDS, "every purchase ends"),
+    in_service.put_off_silently,
+)
+_list("after a restart no invoice is watched", WAITS, in_service.watch_nothing_after_restart)
+_list("told before it is stored", DURABLE, in_service.tell_before_storing)
+
+# --- requests and limits ----------------------------------------------------------------------------------------------
+
+_list("a reply is sent again when the first try fails", ONE_REPLY, in_service.reply_again)
+_list("a repeated request is run again", ("no error nobody handles", ONE_REPLY), in_service.run_repeats)
+_list("no reply while the disk is full", ONE_REPLY, in_service.no_reply_on_store_errors)
+_list("a request leaks its slot at a disconnection", "limits", in_service.leak_at_disconnect)
+_list("an order being made is not counted", "limits", in_service.count_stored_orders_only)
+_list("an order that is refused leaks its slot", "limits", in_service.leak_when_refused)
+_list("anybody may see any order", "orders are private", in_service.find_any_order)
+_list("a failed order keeps its use of a token", LEAKS, in_orders.keep_token_uses)
+_list("a token's limit is not checked", "limits", in_store.overspend_tokens)

@@ -1,0 +1,159 @@
+"""Customers with our own client: a process with a journal. Killed, it does again what it was doing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from lsps.client.client import Client
+from lsps.client.errors import (
+    FeeTooHigh,
+    LspRefused,
+    NotDelivered,
+    PaidNotDelivered,
+    PaymentNotMade,
+    RuleViolated,
+    StoppedBeforePaying,
+    Unreachable,
+)
+from lsps.node.contract import NodeError
+from lsps.node.simulated.lightning_node import LightningNode
+from lsps.node.simulated.node import SimulatedNode
+from lsps.store.orders import StoreUnavailable
+from lsps.store.sqlite.journal import SqliteJournal, open_journal
+from lsps.units import NodeId, Sat, Scid
+from tests.simulation.clock import SimulatedClock
+from tests.simulation.loop import SimulatedLoop
+from tests.simulation.process import Process
+
+MAX_FEE = Sat(1_000_000)
+
+_CLOCK_RULES = frozenset({"invoice_expired"})
+"""What a customer may see of an honest LSP while their clocks differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A wish. `blocks` is no other wish's, so that what is paid for it can be told from what is paid for another."""
+
+    scid: Scid
+    blocks: int
+    token: str | None
+
+    async def fulfil(self, client: Client, lsp: str) -> None:
+        await client.lsp(lsp).lsps7.extend(self.scid, blocks=self.blocks, max_fee=MAX_FEE, token=self.token)
+
+    def __str__(self) -> str:
+        return f"extend {self.scid} by {self.blocks} blocks" + (f" with token {self.token}" if self.token else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """A wish for a new channel; `blocks` as above."""
+
+    balance: Sat
+    client_balance: Sat
+    blocks: int
+    zero_conf: bool
+    token: str | None
+
+    async def fulfil(self, client: Client, lsp: str) -> None:
+        await client.lsp(lsp).lsps1.buy(
+            lsp_balance=self.balance,
+            client_balance=self.client_balance,
+            expiry_blocks=self.blocks,
+            zero_conf=self.zero_conf,
+            token=self.token,
+            max_fee=MAX_FEE,
+        )
+
+    def __str__(self) -> str:
+        kind = "a 0-conf channel" if self.zero_conf else "a channel"
+        with_token = f" with token {self.token}" if self.token else ""
+        return f"buy {kind} of {self.balance} sat and {self.client_balance} for {self.blocks} blocks{with_token}"
+
+
+Wish = Extension | Purchase
+
+
+@dataclass
+class Wallet:
+    """`unfulfilled` are the wishes that are in work, or that it must look after again; `found` is told what no customer
+    of an honest LSP should ever see."""
+
+    loop: SimulatedLoop
+    name: str
+    node: LightningNode
+    lsp: NodeId
+    lsp_address: str
+    path: Path
+    clock: SimulatedClock
+    random: Random
+    found: Callable[[str, str], None]
+    wishes: list[Wish] = field(default_factory=list)
+    unfulfilled: dict[Wish, None] = field(default_factory=dict)
+    closings: int = 0
+    """How many of its channels were closed: what was bought may be gone before it is seen."""
+
+    def __post_init__(self) -> None:
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Does nothing while it runs. It takes up what it had not finished."""
+        if self._process is not None:
+            return
+        self._process = Process(self.loop, self.name)
+        self._way = SimulatedNode(self.node)
+        self._journal: SqliteJournal = open_journal(self.path)
+        self._journal._connection.execute("PRAGMA synchronous = OFF")
+        self._client: asyncio.Future[Client] = self.loop.create_future()
+        self._process.start(self._run(self._client), self.name)
+        for wish in list(self.unfulfilled):
+            self._process.start(self._fulfil(wish), f"{self.name}'s purchase")
+
+    def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self.loop.finish_now(self._way.close())
+        process.kill()
+        self.loop.finish_now(self._journal.close())
+
+    def wish_for(self, wish: Wish) -> None:
+        self.wishes.append(wish)
+        self.unfulfilled[wish] = None
+        if self._process is not None:
+            self._process.start(self._fulfil(wish), f"{self.name}'s purchase")
+
+    async def _run(self, started: asyncio.Future[Client]) -> None:
+        async with Client(self._way, self._journal, self.clock, self.random.randbytes) as client:
+            started.set_result(client)
+            await self.loop.create_future()
+
+    async def _fulfil(self, wish: Wish) -> None:
+        client, closings = await asyncio.shield(self._client), self.closings
+        address = f"{self.lsp}@{self.lsp_address}"
+        while True:
+            try:
+                await wish.fulfil(client, address)
+            except PaidNotDelivered:
+                pass  # the same call again goes on from there
+            except NotDelivered as error:
+                if self.closings == closings:
+                    self.found("delivered as sold", f"{self.name} wanted to {wish}, and sees: {error}")
+                break
+            except RuleViolated as error:
+                if not all(violation.rule in _CLOCK_RULES for violation in error.violations):
+                    self.found("the client finds no fault", f"{self.name} wanted to {wish}, and sees: {error}")
+                break
+            except (PaymentNotMade, FeeTooHigh, LspRefused, StoppedBeforePaying):
+                break
+            except (Unreachable, NodeError, StoreUnavailable):
+                pass  # a person tries again a while later
+            else:
+                break
+            await self.clock.sleep(60)
+        self.unfulfilled.pop(wish, None)
