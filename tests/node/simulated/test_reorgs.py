@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from lsps.node.contract import Deposit, Refused, Resumed, Spend
-from lsps.node.simulated.chain import TooDeep
+from lsps.node.simulated.chain import AlreadySpent, Output, TooDeep
 from lsps.node.simulated.node import SimulatedNode
 from lsps.testing import ManualClock, Policy, SimulatedNetwork, simulated_network
 from lsps.units import BlockHeight, Outpoint, Sat
@@ -44,7 +44,11 @@ async def paid(net: Net, *, mined: bool = True) -> str:
 
 async def refund(net: Net, txid: str, sat_per_kw: int = 1_000) -> str:
     """The LSP sends a payment back; returns the transaction's id."""
-    spend = Spend((Outpoint(txid, 0),), net.world.payer.new_address(), AMOUNT, True, sat_per_kw)
+    return await refund_of(net, Outpoint(txid, 0), AMOUNT, sat_per_kw)
+
+
+async def refund_of(net: Net, outpoint: Outpoint, amount: Sat, sat_per_kw: int = 1_000) -> str:
+    spend = Spend((outpoint,), net.world.payer.new_address(), amount, True, sat_per_kw)
     signed = await net.lsp.wallet.sign(spend)
     await net.lsp.wallet.publish(signed)
     return signed.txid
@@ -112,6 +116,8 @@ async def test_a_payment_can_be_double_spent_across_a_reorganisation(net: Net) -
     assert net.world.chain.height_of(sent) is None
     with pytest.raises(Refused):
         await refund(net, txid)
+    (back,) = (transaction for block in net.world.chain.blocks()[1:] for transaction in block.transactions)
+    assert net.world.chain.transaction(back.txid) is back
 
 
 async def test_a_double_spend_needs_the_payments_block_gone(net: Net) -> None:
@@ -256,3 +262,72 @@ async def test_an_address_of_nowhere_is_not_paid(net: Net) -> None:
         net.pay("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", AMOUNT)
     with pytest.raises(Refused, match="min relay fee"):
         net.pay(net.world.payer.new_address(), AMOUNT, 200)
+
+
+async def test_a_dropped_payment_does_not_wait(net: Net) -> None:
+    """A payment that a reorganisation drops is gone, until somebody sends it again."""
+    txid = await paid(net)
+    net.world.reorg(1, dropped=[txid])
+    net.mine()
+    assert await at(net.lsp, txid) is None
+
+
+async def test_all_that_was_in_blocks_waits_in_order(net: Net) -> None:
+    """Blocks that are taken away leave their transactions waiting, parents before children, whatever is in blocks and
+    whatever waited already; the wallet has nothing to send again."""
+    txid = await paid(net)
+    sent = await refund(net, txid)
+    net.mine()
+    last = await paid(net)
+    waiting = await refund(net, last)
+    net.world.chain.disconnect(3)
+    assert [transaction.txid for transaction in net.world.chain.waiting()] == [txid, sent, last, waiting]
+
+
+async def test_a_wallet_sends_its_own_again_parents_first(net: Net) -> None:
+    """What a reorganisation drops of a wallet's own is sent again with the next block, parents before children."""
+    source = (await net.lsp.wallet.inputs())[0]
+    own = await net.lsp.wallet.new_address()
+    parent = await net.lsp.wallet.sign(Spend((source.outpoint,), own, AMOUNT, True, 1_000))
+    await net.lsp.wallet.publish(parent)
+    net.mine()
+    child = await refund_of(net, Outpoint(parent.txid, 0), parent.paid)
+    net.mine()
+    net.world.chain.disconnect(2, [parent.txid])
+    assert net.world.chain.waiting() == ()
+    net.world.chain.mine_only()
+    assert [transaction.txid for transaction in net.world.chain.waiting()] == [parent.txid, child]
+
+
+async def test_a_replaced_transaction_is_not_sent_again(net: Net) -> None:
+    """After a replacement the wallet holds to it, though the mempool forgets it."""
+    txid = await paid(net)
+    await refund(net, txid)
+    second = await refund(net, txid, sat_per_kw=4_000)
+    net.world.evict(second)
+    assert await spender(net.lsp, txid) == (second, None)
+    net.mine(2)
+    assert await spender(net.lsp, txid) == (second, (await net.lsp.info()).height)
+
+
+async def test_a_replacement_has_the_higher_feerate_too(net: Net) -> None:
+    """More fee in all but less a weight unit replaces nothing (Bitcoin Core's rule beside BIP 125)."""
+    coins = tuple(utxo.outpoint for utxo in await net.lsp.wallet.inputs())
+    address = net.world.payer.new_address()
+    first = await net.lsp.wallet.sign(Spend(coins[:1], address, AMOUNT, True, 4_000))
+    second = await net.lsp.wallet.sign(Spend(coins[:8], address, AMOUNT, True, 3_900))
+    assert second.fee > first.fee + first.fee
+    await net.lsp.wallet.publish(first)
+    with pytest.raises(Refused, match="new feerate"):
+        await net.lsp.wallet.publish(second)
+
+
+async def test_a_replacement_spends_nothing_of_what_it_replaces(net: Net) -> None:
+    """A transaction that conflicts with its own parent is refused."""
+    chain, (coin, *_) = net.world.chain, await net.lsp.wallet.inputs()
+    first = chain.new_transaction((coin.outpoint,), (Output(Sat(1_000_000), coin.address),))
+    chain.broadcast(first)
+    second = chain.new_transaction((coin.outpoint, first.outpoint(0)), (Output(Sat(1_000), coin.address),))
+    with pytest.raises(AlreadySpent):
+        chain.broadcast(second)
+    assert chain.waiting() == (first,)

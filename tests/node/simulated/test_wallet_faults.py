@@ -93,6 +93,14 @@ async def test_what_no_wallet_signed_is_not_published(net: Net) -> None:
     assert await spent(net) == []
 
 
+async def test_an_input_is_named_once(net: Net) -> None:
+    """`sign` refuses no inputs at all, and one that is named twice."""
+    source = (await net.lsp.wallet.inputs())[0].outpoint
+    for inputs in ((), (source, source)):
+        with pytest.raises(Refused, match="once each"):
+            await net.lsp.wallet.sign(Spend(inputs, net.world.payer.new_address(), AMOUNT, True, 1_000))
+
+
 async def test_dust_goes_to_the_miner(net: Net) -> None:
     """What is left below the dust limit makes no output: the fee is higher by as much."""
     net.fund(net.lsp, AMOUNT)

@@ -50,8 +50,6 @@ class Mempool:
         fee = self._fee(transaction)
         if fee is None:
             raise AlreadySpent("bad-txns-inputs-missingorspent")
-        if fee < 0:
-            raise Rejected("bad-txns-in-belowout")
         if fee * 1000 < LEAST_RELAYED_SAT_PER_KW * transaction.weight and not transaction.bumped:
             raise FeeTooLow("min relay fee not met")
         replaced = self._replaced_by(transaction, fee)
@@ -101,8 +99,7 @@ class Mempool:
         self.transactions.clear()
         for transaction in waiting:
             fee = self._fee(transaction)
-            free = not any(outpoint in self._spent for outpoint in transaction.inputs)
-            if transaction.txid not in dropped and fee is not None and free:
+            if transaction.txid not in dropped and fee is not None:
                 self._insert(transaction, fee)
 
     def _fee(self, transaction: Transaction) -> int | None:
