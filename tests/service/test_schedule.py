@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+
+import pytest
 
 from lsps.node.contract import PaymentStatus
 from tests.service.conftest import MakeWorld
@@ -54,3 +57,23 @@ async def test_effects_at_once_are_bounded_and_all_come_to_their_turn(make_world
         assert told.count(REFUNDED) == 0
         await world.pass_time(120)
         assert [await alice.told(order) for order in orders] == [REFUNDED] * 5
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_set_back_does_not_make_payments_wait(
+    world: LspWorld, alice: Peer, restarted: bool
+) -> None:
+    """A settlement is put off, then the clock is set back by an hour: it is tried again at the next occasion, for the
+    payment times out all the same."""
+    order = await alice.order_extension(144)
+    world.faults.fail_next(world.lsp.node_id, "invoices.settle", times=3)
+    payment = alice.pay(order)
+    await world.pass_time(3)
+    assert not payment.done()
+    world.clock.set(world.clock.now() - timedelta(seconds=HOUR))
+    if restarted:
+        await world.restart()
+    else:
+        await alice.order_extension(100)
+    await until(payment.done)
+    assert await alice.told(order) == DELIVERED

@@ -133,6 +133,15 @@ class QueryContract:
         await store.hasten(PEER, after(60))
         assert {(e.order_id, e.attempt) for e in await store.due_effects(after(60), 10)} == {("a", 1), ("b", 1)}
 
+    async def test_what_is_due_in_a_far_future_is_hastened(self, store: OrderStore) -> None:
+        """Only effects beyond the given time become due, of any principal, with their attempts kept."""
+        for name, peer in (("a", PEER), ("b", PEER), ("c", OTHER_PEER)):
+            await store.commit(samples.paid(name, principal=peer), START)
+        for effect in await store.due_effects(START, 10):
+            await store.put_off(effect, after(30 if effect.order_id == "a" else 3_600))
+        await store.hasten_beyond(after(30), START)
+        assert {(e.order_id, e.attempt) for e in await store.due_effects(START, 10)} == {("b", 1), ("c", 1)}
+
     async def test_orders_become_due_by_time(self, store: OrderStore) -> None:
         """An unpaid order at its invoice's expiry, a paid one when it is given up: longest due first, not before."""
         await store.commit(samples.placed("unpaid"), START)

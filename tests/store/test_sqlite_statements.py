@@ -104,6 +104,7 @@ WRITES: dict[str, Operation] = {
     "open": lambda s: s.commit(samples.fulfilling("opening", "z"), START),
     "put_off": lambda s: s.put_off(EFFECT, after(60)),
     "hasten": lambda s: s.hasten(PEER, after(30)),
+    "hasten_beyond": lambda s: s.hasten_beyond(after(30), START),
     "lease": lambda s: s.commit(Change(lease=samples.lease_of("other")), START),
     "prune": lambda s: s.prune(after(10**5), 3),
     "deposits": lambda s: s.set_deposits_read_to(TIP),

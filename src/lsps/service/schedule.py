@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lsps import logs
 from lsps.clock import Clock, timeout
@@ -22,7 +22,7 @@ from lsps.protocol.errors import ClientRejected
 from lsps.service.effects import Effects
 from lsps.service.engine import PAGE, Engine
 from lsps.service.offer import Limits
-from lsps.service.putoff import PutOff, backoff
+from lsps.service.putoff import LONGEST, PutOff, backoff
 from lsps.service.stored import STORE_RETRY_SECONDS
 from lsps.store.orders import DueEffect, OrderStore, StoreError
 from lsps.units import OrderId
@@ -56,6 +56,8 @@ class Schedule:
         self._put_off_for: dict[OrderId, str] = {}
         """Why a waiting order was put off last, the newest last; a new process learns it anew."""
         self._running: dict[tuple[OrderId, EffectName], asyncio.Task[None]] = {}
+        self._latest: datetime | None = None
+        """The latest time that was seen."""
 
     async def run_due(self) -> None:
         """Until cancelled: start what is due, sleep to the next due time or until something happens."""
@@ -76,6 +78,10 @@ class Schedule:
     async def _start_due(self) -> float | None:
         """Seconds until the next due time, None when nothing will be due by itself."""
         now = self._clock.now()
+        if self._latest is None or now < self._latest:
+            # The clock was set back, or may have been while no service ran. A payment's timeout does not wait for it.
+            await self._store.hasten_beyond(now + LONGEST, now)
+        self._latest = max(now, self._latest or now)
         for order_id in await self._store.due_orders(now, PAGE):
             await self._engine.try_apply(order_id, TimePassed(self._put_off_for.get(order_id, "")))
         for effect in await self._store.due_effects(now, self._most_running):

@@ -132,6 +132,11 @@ class OrderStore(Protocol):
         """Make the waiting effects of this principal's orders due now: the peer is back."""
         ...
 
+    async def hasten_beyond(self, latest: datetime, now: datetime) -> None:
+        """Make effects that are due later than `latest` due now: nothing is put off for so long, so the clock they
+        were put off by has been set back since."""
+        ...
+
     async def due_orders(self, now: datetime, limit: int) -> Sequence[OrderId]:
         """Orders whose due time (`pending.due_at`) has come, longest due first."""
         ...

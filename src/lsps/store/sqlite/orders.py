@@ -47,6 +47,9 @@ class SqliteOrderStore(SqliteOrderReader):
             sql.PUT_OFF, order_id=effect.order_id, name=effect.name.value, attempt=effect.attempt, due=to_micros(due)
         )
 
+    async def hasten_beyond(self, latest: datetime, now: datetime) -> None:
+        await self._write(sql.HASTEN_BEYOND, latest=to_micros(latest), now=to_micros(now))
+
     async def hasten(self, principal: NodeId, now: datetime) -> None:
         await self._write(sql.HASTEN, principal=principal.hex, now=to_micros(now))
 

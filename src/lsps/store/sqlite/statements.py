@@ -104,6 +104,7 @@ PUT_OFF = (
     "UPDATE effects SET due = :due, attempt = attempt + 1"
     " WHERE lsp = :lsp AND order_id = :order_id AND name = :name AND attempt = :attempt"
 )
+HASTEN_BEYOND = "UPDATE effects INDEXED BY effects_due SET due = :now WHERE lsp = :lsp AND due > :latest"
 HASTEN = (
     "UPDATE effects INDEXED BY effects_of_principal SET due = :now"
     " WHERE lsp = :lsp AND principal = :principal AND due > :now"
