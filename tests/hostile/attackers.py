@@ -29,6 +29,14 @@ A_SOURCE = 20
 PAUSE_SECONDS = 1.0
 """Before somebody who was thrown out comes again."""
 READ_BYTES = 2**16
+AN_ORDER_SPAMMER_SAYS = 20
+"""Messages under one key; then the limit of a peer's orders is reached, and it comes again under another."""
+
+ORDER_SPAM = "order spam"
+
+
+def new_key() -> SecretKey:
+    return SecretKey(secrets.token_bytes(32))
 
 
 @dataclass
@@ -83,13 +91,17 @@ def talking(kind: str) -> Behaviour:
 
     async def behave(line: Line, tally: Tally, random: Random) -> None:
         await line.shake_hands()
-        listening = asyncio.create_task(line.listen())
+        listening, said = asyncio.create_task(line.listen()), 0
         try:
             for payload in KINDS[kind](random):
                 if listening.done():
                     return
                 await line.say(CustomMessage(MESSAGE_TYPE, payload))
                 tally.messages += 1
+                said += 1
+                if kind == ORDER_SPAM and said == AN_ORDER_SPAMMER_SAYS:
+                    await asyncio.sleep(PAUSE_SECONDS)
+                    return
                 await asyncio.sleep(0)
         finally:
             tally.answers += line.heard
@@ -169,10 +181,10 @@ class Crowd:
     tallies: dict[str, Tally] = field(default_factory=lambda: {kind: Tally() for kind in BEHAVIOURS})
 
     async def peer(self, number: int) -> None:
-        """One hostile peer, for ever, under one key."""
+        """One hostile peer, for ever."""
         kinds = list(BEHAVIOURS)
         kind = kinds[number % len(kinds)]
-        tally, random, key = self.tallies[kind], Random(number), SecretKey(secrets.token_bytes(32))
+        tally, random, key = self.tallies[kind], Random(number), new_key()
         await asyncio.sleep(number / CROWD * 5 + (10 if kind in WIRE else 0))  # a handshake costs the crowd work, too
         while True:
             writer: asyncio.StreamWriter | None = None
@@ -180,7 +192,8 @@ class Crowd:
                 source = f"127.0.{1 + number // A_SOURCE}.1"
                 reader, writer = await asyncio.open_connection(self.host, self.port, local_addr=(source, 0))
                 tally.connections += 1
-                handshake = Initiator(key, self.lsp, SecretKey(secrets.token_bytes(32)))
+                key = new_key() if kind == ORDER_SPAM else key
+                handshake = Initiator(key, self.lsp, new_key())
                 connection = Connection(handshake, features=CLIENT_INIT, networks=set(), custom_types={MESSAGE_TYPE})
                 await BEHAVIOURS[kind](Line(reader, writer, connection), tally, random)
             except OSError:

@@ -33,6 +33,7 @@ from lsps.node.bolt8.limits import Limits
 from lsps.node.overlay import WithMessages
 from lsps.service.offer import ExtensionOffer, Unleased
 from lsps.service.service import Service, rules_of
+from lsps.store.orders import OrderStore
 from lsps.store.sqlite.opening import open_order_store
 from lsps.testing import OFFER, SimulatedNetwork, create_network
 from lsps.units import Sat
@@ -45,7 +46,8 @@ STRANGERS = 10
 NEWCOMERS = 4
 """They come, ask what is sold, and go; under a new key each time."""
 SOLD = replace(OFFER, lsps7=ExtensionOffer(extend_unleased_channels=Unleased.ALL))
-PATIENCE = Patience(first_poll=0.2, longest_poll=0.5, backoff=0.5)
+PATIENCE = Patience(reply=15, attempts=1, first_poll=0.2, longest_poll=0.5, backoff=0.5)
+"""A request that is not answered in fifteen seconds is a failure, and told as one."""
 
 
 @dataclass
@@ -143,7 +145,7 @@ class Siege:
 
 
 @asynccontextmanager
-async def lsp_over_tcp(net: SimulatedNetwork[Clock], directory: Path) -> AsyncIterator[str]:
+async def lsp_over_tcp(net: SimulatedNetwork[Clock], directory: Path) -> AsyncIterator[tuple[str, OrderStore]]:
     limits = Limits(
         connections=CROWD + CUSTOMERS + STRANGERS + NEWCOMERS, connections_per_source=CUSTOMERS + STRANGERS + NEWCOMERS
     )
@@ -154,7 +156,7 @@ async def lsp_over_tcp(net: SimulatedNetwork[Clock], directory: Path) -> AsyncIt
         stack.push_async_callback(store.close)
         service = Service(WithMessages(net.lsp, ours.messages), store, SOLD, clock=net.clock)
         await stack.enter_async_context(service.running())
-        yield f"{net.lsp.node_id}@{ours.address}"
+        yield f"{net.lsp.node_id}@{ours.address}", store
 
 
 async def besiege(seconds: float, directory: Path) -> None:
@@ -164,7 +166,7 @@ async def besiege(seconds: float, directory: Path) -> None:
         stack.callback(net.world.close)
         for buyer in net.clients:
             await net.open_channel(net.lsp, buyer, Sat(1_000_000), push=Sat(400_000))
-        lsp = await stack.enter_async_context(lsp_over_tcp(net, directory))
+        lsp, store = await stack.enter_async_context(lsp_over_tcp(net, directory))
         siege = Siege(Phase("before"))
         tasks = [asyncio.create_task(siege.measure())]
         for number, buyer in enumerate(net.clients):
@@ -192,7 +194,9 @@ async def besiege(seconds: float, directory: Path) -> None:
         done = json.loads(output)
         for kind, tally in done["kinds"].items():
             print(f"    {kind:<18}", ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in tally.items()))
-        print(f"    the crowd's own errors: {done['errors']}", flush=True)
+        print(f"    the crowd's own errors: {done['errors']}")
+        unpaid = (await store.unpaid(net.lsp.node_id)).in_all
+        print(f"  unpaid orders: {unpaid} of {SOLD.limits.unpaid_orders_in_all}, half of them kept", flush=True)
 
         siege.phase = Phase("after")
         await asyncio.sleep(10)

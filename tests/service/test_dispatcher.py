@@ -145,6 +145,21 @@ async def test_a_flood_of_junk_is_answered_only_so_far(make_world: MakeWorld) ->
         assert (await alice.answer_to(b"junk"))["error"]["code"] == -32700
 
 
+async def test_refusals_that_wait_are_limited_in_all(make_world: MakeWorld) -> None:
+    """When as many wait as requests may be in work, a peer that has one waiting gets no further one; a peer that has
+    none gets its one."""
+    limits = Limits(refusals_per_peer=3, requests_in_all=4)
+    async with make_world(clients=3, offer=replace(OFFER, limits=limits), channels=False) as world:
+        alice, bob, carol = world.peers
+        world.faults.delay_next(world.lsp.node_id, "messages.send", 1, times=20)
+        for peer, count in ((alice, 9), (bob, 9), (carol, 9)):
+            for _ in range(count):
+                await peer.send(b"junk")
+            await quiet()
+        await world.pass_time(2)
+        assert [len(peer.others) for peer in world.peers] == [3, 1, 1]
+
+
 async def test_a_reply_to_a_peer_that_went_away_is_dropped(world: LspWorld, alice: Peer) -> None:
     """bLIP-50, Disconnection: an undeliverable response is as one delivered; the order is there, and all goes on."""
     world.faults.delay_next(world.lsp.node_id, HOLD, 2)

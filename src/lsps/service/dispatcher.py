@@ -118,12 +118,10 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     def _refuse(self, peer: NodeId, request_id: jsonrpc.RequestId | None, error: ServiceError) -> None:
-        """An answer that costs no work. So many may wait to be sent to a peer, and to all who have no channel; a flood
-        beyond that is ignored."""
+        """An answer that costs no work. So many may wait to be sent to a peer, and to all; a flood beyond that is
+        ignored, but who asks one thing at a time is always answered."""
         of_peer, in_all = self._refusals.get(peer, 0), self._refusals_in_all
-        if of_peer >= self._limits.refusals_per_peer:
-            return
-        if in_all >= self._limits.requests_in_all and not self._is_customer(peer):
+        if of_peer >= self._limits.refusals_per_peer or (of_peer and in_all >= self._limits.requests_in_all):
             return
         self._refusals[peer] += 1
         self._refusals_in_all += 1
