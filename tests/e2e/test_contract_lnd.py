@@ -1,9 +1,10 @@
-"""The node contract on real LND nodes, with the two macaroons that docs/lnd.md tells users to bake."""
+"""The node contract on real LND nodes, with the macaroons that docs/lnd.md tells users to bake."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
@@ -15,7 +16,7 @@ from interop.lnd.regtest import Regtest, eventually
 from lsps.clock import SystemClock
 from lsps.lightning.keys import SecretKey
 from lsps.node.lnd.node import LndNode, open_node
-from lsps.node.lnd.permissions import BUYING, SERVING
+from lsps.node.lnd.permissions import BUYING, BUYING_ONCHAIN, SERVING, SERVING_ONCHAIN
 from lsps.units import NodeId, Outpoint, Sat
 from tests.node.contract.channels import ChannelsContract, ZeroConfContract
 from tests.node.contract.environment import ContractEnvironment, Side
@@ -23,6 +24,7 @@ from tests.node.contract.invoices import InvoicesContract
 from tests.node.contract.messages import MessagesContract
 from tests.node.contract.node import NodeContract
 from tests.node.contract.payments import PaymentsContract
+from tests.node.contract.wallet import WalletContract
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,16 +35,18 @@ FAR_FUNDS = 500_000
 class LndEnvironment(ContractEnvironment):
     """The seller is the session's lsp, the buyer alice, bob the far payee and the bank."""
 
-    def __init__(self, net: Regtest) -> None:
+    def __init__(self, net: Regtest, serving: tuple[str, ...], buying: tuple[str, ...]) -> None:
         self.net = net
+        self._serving = serving
+        self._buying = buying
         self.stranger = STRANGER
         self.opened: list[LndNode] = []
         self._urls: dict[NodeId, str] = {}
         self._far: Side | None = None
 
     async def prepare(self) -> None:
-        self.seller = await self._side(self.net["lsp"], SERVING)
-        self.buyer = await self._side(self.net["alice"], BUYING)
+        self.seller = await self._side(self.net["lsp"], self._serving)
+        self.buyer = await self._side(self.net["alice"], self._buying)
 
     async def _side(self, node: Node, permissions: tuple[str, ...]) -> Side:
         self._urls[NodeId(node.node_id)] = node.url(await bake(node, "contract-test", permissions))
@@ -119,7 +123,7 @@ class LndEnvironment(ContractEnvironment):
 
     async def far_payee(self) -> Side:
         if self._far is None:
-            far = await self._side(self.net["bob"], SERVING)
+            far = await self._side(self.net["bob"], self._serving)
             await self.open_channel(self.buyer, self.seller, Sat(FAR_FUNDS), Sat(0))
             hop = await self.open_channel(self.seller, far, Sat(FAR_FUNDS), Sat(0))
 
@@ -135,14 +139,29 @@ class LndEnvironment(ContractEnvironment):
         return self._far
 
 
+@asynccontextmanager
+async def environment(net: Regtest, serving: tuple[str, ...], buying: tuple[str, ...]) -> AsyncIterator[LndEnvironment]:
+    made = LndEnvironment(net, serving, buying)
+    await made.prepare()
+    try:
+        yield made
+    finally:
+        for node in made.opened:
+            await node.close()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def whole(net: Regtest) -> AsyncIterator[LndEnvironment]:
     """One environment for the whole suite, as a long-running program has one adapter."""
-    environment = LndEnvironment(net)
-    await environment.prepare()
-    yield environment
-    for node in environment.opened:
-        await node.close()
+    async with environment(net, SERVING, BUYING) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def whole_onchain(net: Regtest) -> AsyncIterator[LndEnvironment]:
+    """The same with the macaroons for on-chain payments."""
+    async with environment(net, SERVING_ONCHAIN, BUYING_ONCHAIN) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -173,3 +192,10 @@ class TestZeroConf(ZeroConfContract):
 
 class TestNode(NodeContract):
     pass
+
+
+class TestWallet(WalletContract):
+    @pytest_asyncio.fixture(loop_scope="session")
+    async def env(self, whole_onchain: LndEnvironment) -> AsyncIterator[ContractEnvironment]:
+        await whole_onchain.connect()
+        yield whole_onchain

@@ -10,7 +10,7 @@ from interop.lnd.generate_proto import GENERATED, SOURCE_ROOT, generate
 from lsps.node.contract import NotSupported, Utxo
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
-from lsps.node.lnd.permissions import BUYING, SERVING, bake_line
+from lsps.node.lnd.permissions import BUYING, BUYING_ONCHAIN, SERVING, SERVING_ONCHAIN, bake_line
 from lsps.units import BlockHeight, Network, Outpoint, Sat
 from tests.node.lnd.fake import US, get_info, running
 
@@ -20,9 +20,9 @@ DOCS = Path(__file__).parents[3] / "docs" / "lnd.md"
 async def test_inputs_are_confirmed_and_unlocked() -> None:
     """Only outputs with a confirmation are asked for; lnd leaves out the locked ones."""
     async with running() as at:
-        utxo = pb.Utxo(amount_sat=5, outpoint=pb.OutPoint(txid_str="ab" * 32, output_index=3))
+        utxo = pb.Utxo(address="bcrt1q", amount_sat=5, outpoint=pb.OutPoint(txid_str="ab" * 32, output_index=3))
         at.lnd.answer(rpc.LIST_UNSPENT, pb.ListUnspentResponse(utxos=[utxo]))
-        assert await at.node.wallet.inputs() == [Utxo(Outpoint("ab" * 32, 3), Sat(5), "")]
+        assert await at.node.wallet.inputs() == [Utxo(Outpoint("ab" * 32, 3), Sat(5), "bcrt1q")]
         assert at.lnd.requests(rpc.LIST_UNSPENT)[0].min_confs == 1
 
 
@@ -62,23 +62,47 @@ def test_the_generated_files_are_what_the_proto_says(tmp_path: Path) -> None:
         )
 
 
+LISTS = {
+    "buying": BUYING,
+    "serving": SERVING,
+    "buying, on-chain too": BUYING_ONCHAIN,
+    "serving, on-chain too": SERVING_ONCHAIN,
+}
+
+
 @pytest.mark.parametrize("permissions", [BUYING, SERVING], ids=["buying", "serving"])
 def test_the_documented_macaroons_are_the_needed_ones(permissions: tuple[str, ...]) -> None:
     """docs/lnd.md shows, for each macaroon, exactly the line that bakes what the adapter calls."""
     assert bake_line(permissions) in DOCS.read_text()
 
 
+@pytest.mark.parametrize(("more", "less"), [(BUYING_ONCHAIN, BUYING), (SERVING_ONCHAIN, SERVING)])
+def test_the_documented_lines_for_on_chain_are_the_needed_ones(more: tuple[str, ...], less: tuple[str, ...]) -> None:
+    """docs/lnd.md shows exactly the lines that on-chain payments add to each macaroon."""
+    assert more[: len(less)] == less
+    assert " \\\n    ".join(more[len(less) :]) in DOCS.read_text()
+
+
 def test_every_method_is_allowed_by_one_macaroon() -> None:
-    """No method in the table is in neither list; neither list allows anything twice or unknown."""
+    """No method in the table is in no list; no list allows anything twice or unknown."""
     methods = {f"uri:{method.path}" for method in vars(rpc).values() if isinstance(method, rpc.Method)}
-    assert methods == {*BUYING, *SERVING}
-    assert len(set(BUYING)) == len(BUYING)
-    assert len(set(SERVING)) == len(SERVING)
+    assert methods == {uri for uris in LISTS.values() for uri in uris}
+    assert all(len(set(uris)) == len(uris) for uris in LISTS.values())
 
 
-def test_neither_macaroon_can_send_coins_or_bake_another() -> None:
-    """Buying has nothing of the on-chain wallet; serving pays no invoice; neither sends coins or bakes."""
-    assert not any("WalletKit" in permission or "OpenChannel" in permission for permission in BUYING)
-    assert not any("SendPayment" in permission for permission in SERVING)
-    for permission in (*BUYING, *SERVING):
-        assert not any(word in permission for word in ("SendCoins", "Bake", "CloseChannel", "Lease", "Psbt"))
+@pytest.mark.parametrize("permissions", LISTS.values(), ids=LISTS)
+def test_no_macaroon_can_send_coins_or_bake_another(permissions: tuple[str, ...]) -> None:
+    """Buying opens no channels; serving pays no invoice; none sends coins, closes channels, locks coins or bakes."""
+    assert not any(
+        ("OpenChannel" if permissions[: len(BUYING)] == BUYING else "SendPayment") in uri for uri in permissions
+    )
+    for permission in permissions:
+        assert not any(word in permission for word in ("SendCoins", "Bake", "CloseChannel", "Lease", "FundPsbt"))
+
+
+@pytest.mark.parametrize("permissions", [BUYING, SERVING], ids=["buying", "serving"])
+def test_without_on_chain_payments_nothing_of_the_wallet_is_signed(permissions: tuple[str, ...]) -> None:
+    """Only the macaroons for on-chain payments sign, publish and make addresses; buying sees nothing of the wallet."""
+    for permission in permissions:
+        assert not any(word in permission for word in ("Psbt", "Publish", "NewAddress", "SubscribeTransactions"))
+    assert not any("WalletKit" in permission for permission in BUYING)

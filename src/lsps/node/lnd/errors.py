@@ -35,6 +35,10 @@ _NOT_READY = {
     "server shutting down": "it is stopping",
     "channels cannot be created before the wallet is fully synced": "it is syncing with the chain: try again later",
     "chain backend is still syncing": "it is syncing with the chain: try again later",
+    "the client has been disconnected": "btcd or bitcoind, of which it asks the chain, is away",
+    "the client has been shutdown": "btcd or bitcoind, of which it asks the chain, is away",
+    'Post "http': "btcd or bitcoind, of which it asks the chain, is away",
+    "error reading json reply": "btcd or bitcoind, of which it asks the chain, is away",
 }
 _NOT_ALLOWED = (
     "permission denied",

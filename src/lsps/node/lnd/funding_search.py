@@ -6,11 +6,10 @@ from lsps.node.contract import Channel, ChannelState, NotOpened, Opened, Opener,
 from lsps.node.lnd import channel_views as views
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
+from lsps.node.lnd.coins import TO_THE_TIP_AND_UNCONFIRMED, find_transaction
 from lsps.node.lnd.connection import Connection
-from lsps.node.lnd.errors import LndRefused
 from lsps.units import BlockHeight, NodeId, Outpoint
 
-_TO_THE_TIP_AND_UNCONFIRMED = -1
 _MAX_CONFIRMATIONS = 2**31 - 1
 
 
@@ -32,7 +31,7 @@ class FundingSearch:
             return Opened(funding)
         for channel in channels:
             if _may_be_unpublished(channel) and channel.funding.txid not in spenders:
-                tx = await self._transaction(channel.funding.txid)
+                tx = await find_transaction(self._connection, channel.funding.txid)
                 if tx is None:
                     return Undecided()
                 if _spent(tx, inputs) == inputs:
@@ -44,7 +43,7 @@ class FundingSearch:
 
     async def _spenders(self, inputs: frozenset[Outpoint], since: BlockHeight) -> dict[str, pb.Transaction]:
         """The wallet's transactions from that height on that spend an input: never its whole history."""
-        request = pb.GetTransactionsRequest(start_height=since.value, end_height=_TO_THE_TIP_AND_UNCONFIRMED)
+        request = pb.GetTransactionsRequest(start_height=since.value, end_height=TO_THE_TIP_AND_UNCONFIRMED)
         reply = await self._connection.call(rpc.GET_TRANSACTIONS, request)
         return {tx.tx_hash: tx for tx in reply.transactions if _spent(tx, inputs)}
 
@@ -65,13 +64,6 @@ class FundingSearch:
         reply = await self._connection.call(rpc.CLOSED_CHANNELS, pb.ClosedChannelsRequest())
         closed = (Outpoint.parse(one.channel_point) for one in reply.channels if one.remote_pubkey == peer.hex)
         return next((funding for funding in closed if funding.txid in txids), None)
-
-    async def _transaction(self, txid: str) -> pb.Transaction | None:
-        """None: the wallet does not know it."""
-        try:
-            return await self._connection.call(rpc.GET_TRANSACTION, pb.GetTransactionRequest(txid=txid))
-        except LndRefused:
-            return None
 
     async def _free(self) -> frozenset[Outpoint]:
         request = pb.ListUnspentRequest(min_confs=0, max_confs=_MAX_CONFIRMATIONS)

@@ -19,6 +19,11 @@ class CommitmentType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     UNKNOWN_COMMITMENT_TYPE: _ClassVar[CommitmentType]
     ANCHORS: _ClassVar[CommitmentType]
 
+class AddressType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WITNESS_PUBKEY_HASH: _ClassVar[AddressType]
+    TAPROOT_PUBKEY: _ClassVar[AddressType]
+
 class PaymentFailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FAILURE_REASON_NONE: _ClassVar[PaymentFailureReason]
@@ -34,6 +39,8 @@ INITIATOR_REMOTE: Initiator
 INITIATOR_BOTH: Initiator
 UNKNOWN_COMMITMENT_TYPE: CommitmentType
 ANCHORS: CommitmentType
+WITNESS_PUBKEY_HASH: AddressType
+TAPROOT_PUBKEY: AddressType
 FAILURE_REASON_NONE: PaymentFailureReason
 FAILURE_REASON_TIMEOUT: PaymentFailureReason
 FAILURE_REASON_NO_ROUTE: PaymentFailureReason
@@ -437,14 +444,34 @@ class GetTransactionRequest(_message.Message):
     def __init__(self, txid: _Optional[str] = ...) -> None: ...
 
 class Transaction(_message.Message):
-    __slots__ = ("tx_hash", "num_confirmations", "previous_outpoints")
+    __slots__ = ("tx_hash", "num_confirmations", "block_height", "time_stamp", "output_details", "previous_outpoints")
     TX_HASH_FIELD_NUMBER: _ClassVar[int]
     NUM_CONFIRMATIONS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TIME_STAMP_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_DETAILS_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_OUTPOINTS_FIELD_NUMBER: _ClassVar[int]
     tx_hash: str
     num_confirmations: int
+    block_height: int
+    time_stamp: int
+    output_details: _containers.RepeatedCompositeFieldContainer[OutputDetail]
     previous_outpoints: _containers.RepeatedCompositeFieldContainer[PreviousOutPoint]
-    def __init__(self, tx_hash: _Optional[str] = ..., num_confirmations: _Optional[int] = ..., previous_outpoints: _Optional[_Iterable[_Union[PreviousOutPoint, _Mapping]]] = ...) -> None: ...
+    def __init__(self, tx_hash: _Optional[str] = ..., num_confirmations: _Optional[int] = ..., block_height: _Optional[int] = ..., time_stamp: _Optional[int] = ..., output_details: _Optional[_Iterable[_Union[OutputDetail, _Mapping]]] = ..., previous_outpoints: _Optional[_Iterable[_Union[PreviousOutPoint, _Mapping]]] = ...) -> None: ...
+
+class OutputDetail(_message.Message):
+    __slots__ = ("address", "pk_script", "output_index", "amount", "is_our_address")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PK_SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    IS_OUR_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    pk_script: str
+    output_index: int
+    amount: int
+    is_our_address: bool
+    def __init__(self, address: _Optional[str] = ..., pk_script: _Optional[str] = ..., output_index: _Optional[int] = ..., amount: _Optional[int] = ..., is_our_address: _Optional[bool] = ...) -> None: ...
 
 class PreviousOutPoint(_message.Message):
     __slots__ = ("outpoint",)
@@ -467,12 +494,14 @@ class ListUnspentResponse(_message.Message):
     def __init__(self, utxos: _Optional[_Iterable[_Union[Utxo, _Mapping]]] = ...) -> None: ...
 
 class Utxo(_message.Message):
-    __slots__ = ("amount_sat", "outpoint")
+    __slots__ = ("address", "amount_sat", "outpoint")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_SAT_FIELD_NUMBER: _ClassVar[int]
     OUTPOINT_FIELD_NUMBER: _ClassVar[int]
+    address: str
     amount_sat: int
     outpoint: OutPoint
-    def __init__(self, amount_sat: _Optional[int] = ..., outpoint: _Optional[_Union[OutPoint, _Mapping]] = ...) -> None: ...
+    def __init__(self, address: _Optional[str] = ..., amount_sat: _Optional[int] = ..., outpoint: _Optional[_Union[OutPoint, _Mapping]] = ...) -> None: ...
 
 class EstimateFeeRequest(_message.Message):
     __slots__ = ("conf_target",)
@@ -485,6 +514,42 @@ class EstimateFeeResponse(_message.Message):
     SAT_PER_KW_FIELD_NUMBER: _ClassVar[int]
     sat_per_kw: int
     def __init__(self, sat_per_kw: _Optional[int] = ...) -> None: ...
+
+class NewAddressRequest(_message.Message):
+    __slots__ = ("type",)
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    type: AddressType
+    def __init__(self, type: _Optional[_Union[AddressType, str]] = ...) -> None: ...
+
+class NewAddressResponse(_message.Message):
+    __slots__ = ("address",)
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    def __init__(self, address: _Optional[str] = ...) -> None: ...
+
+class FinalizePsbtRequest(_message.Message):
+    __slots__ = ("funded_psbt",)
+    FUNDED_PSBT_FIELD_NUMBER: _ClassVar[int]
+    funded_psbt: bytes
+    def __init__(self, funded_psbt: _Optional[bytes] = ...) -> None: ...
+
+class FinalizePsbtResponse(_message.Message):
+    __slots__ = ("raw_final_tx",)
+    RAW_FINAL_TX_FIELD_NUMBER: _ClassVar[int]
+    raw_final_tx: bytes
+    def __init__(self, raw_final_tx: _Optional[bytes] = ...) -> None: ...
+
+class PublishTransactionRequest(_message.Message):
+    __slots__ = ("tx_hex", "label")
+    TX_HEX_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    tx_hex: bytes
+    label: str
+    def __init__(self, tx_hex: _Optional[bytes] = ..., label: _Optional[str] = ...) -> None: ...
+
+class PublishResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class AddHoldInvoiceRequest(_message.Message):
     __slots__ = ("memo", "hash", "expiry", "cltv_expiry", "private", "value_msat")

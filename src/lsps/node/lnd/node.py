@@ -10,18 +10,19 @@ from random import Random
 
 from lsps.clock import Clock
 from lsps.logs import event
-from lsps.node.contract import NodeInfo, NotSupported, PermissionMissing, Resumed
+from lsps.node.contract import NodeInfo, PermissionMissing, Resumed
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.address import parse
 from lsps.node.lnd.channels import LndChannels
 from lsps.node.lnd.connection import Connection, open_connection
+from lsps.node.lnd.info import read_info
 from lsps.node.lnd.invoices import LndInvoices
 from lsps.node.lnd.messages import LndMessages
 from lsps.node.lnd.payments import LndPayments
 from lsps.node.lnd.streams import Reconnecting
 from lsps.node.lnd.wallet import LndWallet
-from lsps.units import BlockHeight, Network, NodeId
+from lsps.units import BlockHeight
 
 POLL_SECONDS = 5.0
 """How often the tip is asked for where the macaroon does not allow to be told."""
@@ -38,25 +39,14 @@ class LndNode:
         self.messages = LndMessages(connection, self._streams)
         self.invoices = LndInvoices(connection, self._streams, clock)
         self.payments = LndPayments(connection)
-        self.wallet = LndWallet(connection)
+        self.wallet = LndWallet(connection, self._streams)
         self.channels = LndChannels(connection, self._streams, clock)
 
     def __repr__(self) -> str:
         return f"<LndNode at {self._connection.target}>"
 
     async def info(self) -> NodeInfo:
-        reply = await self._connection.call(rpc.GET_INFO, pb.GetInfoRequest())
-        network = reply.chains[0].network if reply.chains else ""
-        if network not in set(Network):
-            raise NotSupported(f"lnd is on {network or 'no chain'}: lsps knows {', '.join(Network)}")
-        return NodeInfo(
-            node_id=NodeId(reply.identity_pubkey),
-            network=Network(network),
-            alias=reply.alias,
-            height=BlockHeight(reply.block_height),
-            features=frozenset(reply.features),
-            synced=reply.synced_to_chain,
-        )
+        return await read_info(self._connection)
 
     async def tips(self) -> AsyncIterator[Resumed | BlockHeight]:
         try:

@@ -38,12 +38,12 @@ from lsps.node.contract import (
 from lsps.node.lnd import channel_views as views
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
+from lsps.node.lnd.coins import free_coins
 from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.errors import LndRefused
 from lsps.node.lnd.funding_search import FundingSearch
 from lsps.node.lnd.negotiations import end_negotiations
 from lsps.node.lnd.open_request import check_all_needed, open_channel_request
-from lsps.node.lnd.wallet import LndWallet
 from lsps.units import BlockHeight, NodeId, Outpoint
 
 LATE_SECONDS = 10
@@ -56,7 +56,6 @@ class Openings:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._wallet = LndWallet(connection)
         self._search = FundingSearch(connection)
         self._running: Counter[Inputs] = Counter()
         self._unknown: dict[Inputs, datetime] = {}  # calls whose end lnd did not tell, and when we left them
@@ -77,7 +76,7 @@ class Openings:
 
     async def _open(self, request: OpenRequest) -> Outpoint:
         translated = open_channel_request(request)
-        amounts = {utxo.outpoint: utxo.amount for utxo in await self._wallet.inputs()}
+        amounts = {utxo.outpoint: utxo.amount for utxo in await free_coins(self._connection)}
         if amounts.keys() >= set(request.inputs):  # if not, lnd will say what is wrong
             check_all_needed(request, [amounts[outpoint] for outpoint in request.inputs])
         async with self._connection.stream(rpc.OPEN_CHANNEL, translated) as updates:

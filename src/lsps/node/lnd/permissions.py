@@ -1,4 +1,7 @@
-"""The least that a macaroon must allow, for buying and for serving. docs/lnd.md shows how to bake them."""
+"""The least that a macaroon must allow, for buying and for serving, and what on-chain payments need beyond that.
+
+docs/lnd.md shows how to bake them.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,23 @@ SERVING = _uris(
     )
 )
 """For serve: messages, hold invoices, channels to open, and the wallet read, never spent but into channels."""
+
+_WALLET = (
+    rpc.LIST_UNSPENT,
+    rpc.ESTIMATE_FEE,
+    rpc.GET_TRANSACTION,
+    rpc.GET_TRANSACTIONS,
+    rpc.TRANSACTIONS,
+    rpc.NEW_ADDRESS,
+    rpc.FINALIZE_PSBT,
+    rpc.PUBLISH_TRANSACTION,
+)
+"""All of the wallet. FINALIZE_PSBT alone is enough to spend it: what is signed can be published anywhere."""
+
+BUYING_ONCHAIN = (*BUYING, *_uris(_WALLET))
+"""To pay on-chain as well."""
+SERVING_ONCHAIN = (*SERVING, *(uri for uri in _uris(_WALLET) if uri not in SERVING))
+"""To be paid on-chain as well, and to refund."""
 
 
 def bake_line(permissions: Sequence[str], path: str = "lsps.macaroon") -> str:

@@ -67,6 +67,10 @@ LIST_UNSPENT = Unary("/walletrpc.WalletKit/ListUnspent", pb.ListUnspentRequest, 
 ESTIMATE_FEE = Unary("/walletrpc.WalletKit/EstimateFee", pb.EstimateFeeRequest, pb.EstimateFeeResponse)
 GET_TRANSACTION = Unary("/walletrpc.WalletKit/GetTransaction", pb.GetTransactionRequest, pb.Transaction)
 GET_TRANSACTIONS = Unary("/lnrpc.Lightning/GetTransactions", pb.GetTransactionsRequest, pb.TransactionDetails)
+TRANSACTIONS = ServerStream("/lnrpc.Lightning/SubscribeTransactions", pb.GetTransactionsRequest, pb.Transaction)
+NEW_ADDRESS = Unary("/lnrpc.Lightning/NewAddress", pb.NewAddressRequest, pb.NewAddressResponse)
+FINALIZE_PSBT = Unary("/walletrpc.WalletKit/FinalizePsbt", pb.FinalizePsbtRequest, pb.FinalizePsbtResponse)
+PUBLISH_TRANSACTION = Unary("/walletrpc.WalletKit/PublishTransaction", pb.PublishTransactionRequest, pb.PublishResponse)
 
 ADD_HOLD_INVOICE = Unary("/invoicesrpc.Invoices/AddHoldInvoice", pb.AddHoldInvoiceRequest, pb.AddHoldInvoiceResp)
 SETTLE_INVOICE = Unary("/invoicesrpc.Invoices/SettleInvoice", pb.SettleInvoiceMsg, pb.SettleInvoiceResp)
