@@ -330,7 +330,7 @@ def test_late_money_goes_back(outcome: str) -> None:
     first = [seen()] if outcome == "completed" else []
     late = run(ended, (listed(*first, seen(TWO, Sat(50_000), TIP + 5)), later(blocks=5)))
     assert EffectName.SIGN_REFUND in pending.effects(late)
-    assert pending.refund_to_sign(late) == replace(late.onchain.deposits[-1])  # type: ignore[union-attr]
+    assert pending.refunds_to_sign(late) == late.onchain.deposits[-1:]  # type: ignore[union-attr]
     assert accounts(late).owed == 50_000_000
     assert (order_state(late), onchain_state(late)) == told
 
@@ -339,8 +339,7 @@ def test_an_excess_goes_back_and_the_rest_stays() -> None:
     """Overpaid: once delivered, what is beyond the total goes back from the same outpoint."""
     done = run(order(invoice=False), listed(seen(amount=Sat(int(TOTAL) + 50_000))), *DELIVERING)
     assert done.state is State.COMPLETED
-    deposit = pending.refund_to_sign(done)
-    assert deposit is not None
+    (deposit,) = pending.refunds_to_sign(done)
     assert (deposit.kept, deposit.excess) == (TOTAL, Sat(50_000))
     assert not deposits.is_free_to_spend(done, ONE)
     assert deposits.is_free_to_spend(run(order(invoice=False), listed(seen()), *DELIVERING), ONE)
@@ -474,26 +473,24 @@ class Anything(RuleBasedStateMachine):
 
     @rule(late=st.booleans())
     def sign(self, late: bool) -> None:
-        deposit = pending.refund_to_sign(self.order)
-        if deposit is not None:
+        for deposit in pending.refunds_to_sign(self.order)[:1]:
             self.made += 1
             signed = Refund(f"{self.made:064x}", b"", deposit.excess - Sat(500), Sat(500), 1_000)
             if late:
                 self.read()
             self.happens(RefundSigned(deposit.outpoint, signed))
 
-    @rule()
-    def publish(self) -> None:
-        deposit = pending.refund_to_publish(self.order)
-        if deposit is not None:
+    @rule(recorded=st.booleans())
+    def publish(self, recorded: bool) -> None:
+        for deposit in pending.refunds_to_publish(self.order)[:1]:
             txid = deposit.refunds[-1].txid
             self.published.setdefault(deposit.outpoint, []).append(txid)
-            self.happens(RefundPublished(deposit.outpoint, txid))
+            if recorded:  # else the process died in between
+                self.happens(RefundPublished(deposit.outpoint, txid))
 
     @rule()
     def leave(self) -> None:
-        deposit = pending.refund_to_sign(self.order)
-        if deposit is not None:
+        for deposit in pending.refunds_to_sign(self.order)[:1]:
             self.happens(RefundLeft(deposit.outpoint, "for the test"))
 
     # --- what must hold, always -----------------------------------------------------------------------------------
@@ -531,6 +528,12 @@ class Anything(RuleBasedStateMachine):
             assert before[1] is not PaymentState.REFUNDED
             assert before[1] is PaymentState.EXPECT_PAYMENT or now[1] is not PaymentState.EXPECT_PAYMENT
         self.told.append(now)
+
+    @invariant()
+    def what_closes_goes_on(self) -> None:
+        """A closing order has something to do, or waits for a deposit to be deep enough for its refund."""
+        if self.order.state is State.CLOSING and not pending.effects(self.order):
+            assert any(not (d.gone or d.refund_due or d.left) and d.height is not None for d in self.all())
 
     @invariant()
     def what_failed_has_gone_back(self) -> None:

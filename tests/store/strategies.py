@@ -90,6 +90,7 @@ refunds = complete(
     fee=sats,
     sat_per_kw=blocks,
     published_at=st.none() | moments,
+    height=st.none() | heights,
 )
 deposits = complete(
     Deposit,
@@ -104,7 +105,6 @@ deposits = complete(
     refunds=st.lists(refunds, max_size=2).map(tuple),
     bump=st.booleans(),
     bump_at=st.none() | moments,
-    refunded_at=st.none() | heights,
     left=st.text(max_size=50),
 )
 onchain_options = complete(

@@ -295,11 +295,14 @@ def deposits_noted(order: Order, lease: Lease | None, event: Event, now: Now, ru
 
 
 def refund_signed(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
-    """Stored before it is published. One that is not wanted any more is forgotten: nobody else has it."""
+    """Stored before it is published. One that is not wanted any more, or for another amount since a reorganisation
+    came in between, is forgotten: nobody else has it."""
     if not isinstance(event, RefundSigned):
         raise IllegalTransition(order, event)
     deposit = _deposit(order, event, event.outpoint)
     if not deposit.refund_due or deposit.refunded_at is not None or (deposit.refunds and not deposit.bump):
+        return Outcome(order)
+    if not event.refund.paid <= deposit.excess <= event.refund.paid + event.refund.fee:
         return Outcome(order)
     return Outcome(_with_deposit(order, replace(deposit, refunds=(*deposit.refunds, event.refund), bump=False)))
 
@@ -321,7 +324,7 @@ def refund_left(order: Order, lease: Lease | None, event: Event, now: Now, rules
     if not isinstance(event, RefundLeft):
         raise IllegalTransition(order, event)
     deposit = _deposit(order, event, event.outpoint)
-    if deposit.refunds:
+    if deposit.refunds or not deposit.refund_due:
         return Outcome(order)
     return Outcome(_with_deposit(order, replace(deposit, left=event.reason, refund_due=False)))
 

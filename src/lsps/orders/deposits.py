@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lsps.orders.events import DepositsSeen, Now, Rules, SeenDeposit
-from lsps.orders.model import Deposit, OnchainOption, Order, PaymentMethod, State
+from lsps.orders.model import Deposit, OnchainOption, Order, PaymentMethod, Refund, State
 from lsps.units import BlockHeight, Outpoint, Sat
 
 _OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
@@ -33,13 +33,18 @@ def _seen_again(deposit: Deposit, seen: SeenDeposit | None, since: BlockHeight) 
     if seen is None:
         if deposit.height is not None and deposit.height < since:
             return deposit
-        return replace(deposit, gone=True, height=None, refunded_at=None)
-    deposit = replace(deposit, gone=False, height=seen.height, sat_per_kw=seen.sat_per_kw)
+        return replace(deposit, gone=True, height=None, refunds=_confirmed(deposit, None, None))
+    refunds = _confirmed(deposit, seen.spent_by, seen.spent_at)
+    deposit = replace(deposit, gone=False, height=seen.height, sat_per_kw=seen.sat_per_kw, refunds=refunds)
     if seen.spent_by is None or any(refund.txid == seen.spent_by for refund in deposit.refunds):
-        return replace(deposit, refunded_at=seen.spent_at)
+        return deposit
     if deposit.refund_due and seen.spent_at is not None:
         return replace(deposit, left=f"the wallet spent it in {seen.spent_by}")
     return deposit
+
+
+def _confirmed(deposit: Deposit, txid: str | None, height: BlockHeight | None) -> tuple[Refund, ...]:
+    return tuple(replace(refund, height=height if refund.txid == txid else None) for refund in deposit.refunds)
 
 
 def settle(order: Order, now: Now, rules: Rules) -> Order:
@@ -63,7 +68,7 @@ def is_covered(order: Order) -> bool:
 
 def kept(option: OnchainOption) -> Sat:
     """How much of the deposits that are there pays for the order."""
-    return _sum(deposit.kept for deposit in option.deposits)
+    return _sum(deposit.kept for deposit in option.deposits if not deposit.gone)
 
 
 def is_free_to_spend(order: Order, outpoint: Outpoint) -> bool:
@@ -97,25 +102,30 @@ def _depth(deposit: Deposit, tip: BlockHeight) -> int:
 
 
 def _allocate(order: Order, option: OnchainOption, tip: BlockHeight) -> OnchainOption:
-    """How much of each deposit is kept: what was kept before first, then in the order of blocks, up to the total."""
+    """How much of each deposit is kept: what is fixed, then what was kept before, then in the order of blocks."""
     wanted = int(option.order_total)
     if order.paid_by is not PaymentMethod.ONCHAIN or order.state in _CLOSED:
         wanted = 0
     shares: dict[int, Sat] = {}
     for index in sorted(range(len(option.deposits)), key=lambda index: _precedence(option.deposits[index], index)):
         deposit = option.deposits[index]
-        if deposit.refunds and not deposit.gone:
-            shares[index] = deposit.kept  # its refund is signed for the rest
+        if _is_fixed(deposit):
+            shares[index] = deposit.kept
         elif _may_pay(option, deposit, tip):
             shares[index] = Sat(min(wanted, int(deposit.amount)))
         else:
             shares[index] = Sat(0)
-        wanted = max(0, wanted - int(shares[index]))
+        wanted -= 0 if deposit.gone else min(wanted, int(shares[index]))
     return replace(option, deposits=tuple(replace(d, kept=shares[index]) for index, d in enumerate(option.deposits)))
 
 
-def _precedence(deposit: Deposit, index: int) -> tuple[bool, bool, int, int]:
-    return (not deposit.kept, deposit.height is None, int(deposit.height or 0), index)
+def _is_fixed(deposit: Deposit) -> bool:
+    """A refund is signed for the rest, or the rest is the operator's to decide."""
+    return bool(deposit.refunds or deposit.left)
+
+
+def _precedence(deposit: Deposit, index: int) -> tuple[bool, bool, bool, int, int]:
+    return (not _is_fixed(deposit), not deposit.kept, deposit.height is None, int(deposit.height or 0), index)
 
 
 def _with_refund(order: Order, option: OnchainOption, deposit: Deposit, now: Now, rules: Rules) -> Deposit:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from lsps.orders.model import ChannelTerms, Deposit, Order, PaymentMethod, State
+from lsps.orders.model import ChannelTerms, Deposit, Order, PaymentMethod, Refund, State
 from lsps.units import Sat
 
 _MSAT = 1000
@@ -86,8 +86,9 @@ def _onchain(order: Order) -> Accounts:
             total += _of_deposit(order, deposit)
     if order.state is State.COMPLETED and order.paid_by is PaymentMethod.ONCHAIN:
         kept = sum(int(deposit.kept) for deposit in option.deposits if deposit.height is not None)
-        missing = int(option.order_total) - kept
-        total += Accounts(unpaid=missing * _MSAT) + _sold(order, option.fee_total)
+        missing = (int(option.order_total) - kept) * _MSAT
+        # More than the total is kept if a deposit comes back with its refund when another has taken its place.
+        total += Accounts(unpaid=max(0, missing), owed=max(0, -missing)) + _sold(order, option.fee_total)
     return total
 
 
@@ -96,13 +97,23 @@ def _of_deposit(order: Order, deposit: Deposit) -> Accounts:
     amount = Accounts(onchain=int(deposit.amount) * _MSAT)
     if order.state not in _DELIVERED:
         amount += Accounts(held=kept_msat)
-    if deposit.is_returned:
-        # The newest that was published: those before it were replaced by it.
-        paid = int([refund for refund in deposit.refunds if refund.published_at is not None][-1].paid) * _MSAT
+    refund = _effective(deposit)
+    if refund is not None:
+        paid = int(refund.paid) * _MSAT
         return amount + Accounts(refunded=paid, refund_fees=excess - paid)
     if order.state in _RETURNS:
         return amount + Accounts(owed=excess)
     return amount + Accounts(held=excess)
+
+
+def _effective(deposit: Deposit) -> Refund | None:
+    """The refund that confirmed; else the newest that was published, which replaced those before it. None when
+    something else spent the deposit."""
+    for refund in deposit.refunds:
+        if refund.height is not None:
+            return refund
+    published = [refund for refund in deposit.refunds if refund.published_at is not None]
+    return published[-1] if published and not deposit.left else None
 
 
 def _sold(order: Order, fee_total: Sat) -> Accounts:

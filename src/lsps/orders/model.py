@@ -117,6 +117,8 @@ class Refund:
     fee: Sat
     sat_per_kw: int
     published_at: datetime | None = None
+    height: BlockHeight | None = None
+    """Of its block; None while it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Deposit:
     gone: bool = False
     """Replaced, evicted or reorganised away."""
     kept: Sat = Sat(0)
-    """How much of it pays for the order."""
+    """How much of it pays for the order. While it is gone: would pay, if it came back with the refund of the rest."""
     refund_due: bool = False
     """What is not kept is to be given back, now."""
     refunds: tuple[Refund, ...] = ()
@@ -142,8 +144,6 @@ class Deposit:
     """The newest refund did not confirm in time: to be replaced by one with a higher fee (bLIP-51 §3.3)."""
     bump_at: datetime | None = None
     """When that will be."""
-    refunded_at: BlockHeight | None = None
-    """Of the block in which a refund confirmed."""
     left: str = ""
     """Why it is for the operator to decide, if it is."""
 
@@ -153,8 +153,13 @@ class Deposit:
 
     @property
     def is_returned(self) -> bool:
-        """A refund of it was published."""
-        return any(refund.published_at is not None for refund in self.refunds)
+        """A refund of it was published. One may be mined before that is on record, when the process died in between."""
+        return any(refund.published_at is not None or refund.height is not None for refund in self.refunds)
+
+    @property
+    def refunded_at(self) -> BlockHeight | None:
+        """The height of the block in which a refund confirmed; maybe not the newest one."""
+        return next((refund.height for refund in self.refunds if refund.height is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

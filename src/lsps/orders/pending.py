@@ -39,27 +39,21 @@ def effects(order: Order) -> frozenset[EffectName]:
         names.add(EffectName.SETTLE_INVOICE)
     if order.bolt11 is not None and order.bolt11.cancelling:
         names.add(EffectName.CANCEL_INVOICE)
-    if refund_to_sign(order) is not None:
+    if refunds_to_sign(order):
         names.add(EffectName.SIGN_REFUND)
-    if refund_to_publish(order) is not None:
+    if refunds_to_publish(order):
         names.add(EffectName.PUBLISH_REFUND)
     return frozenset(names)
 
 
-def refund_to_sign(order: Order) -> Deposit | None:
-    """A deposit that needs a refund, or one that pays more."""
-    for deposit in _returning(order):
-        if not deposit.refunds or deposit.bump:
-            return deposit
-    return None
+def refunds_to_sign(order: Order) -> tuple[Deposit, ...]:
+    """Deposits that need a refund, or one that pays more."""
+    return tuple(deposit for deposit in _returning(order) if not deposit.refunds or deposit.bump)
 
 
-def refund_to_publish(order: Order) -> Deposit | None:
-    """A deposit whose newest refund is signed and stored, and not known to be in the network."""
-    for deposit in _returning(order):
-        if deposit.refunds and deposit.refunds[-1].published_at is None:
-            return deposit
-    return None
+def refunds_to_publish(order: Order) -> tuple[Deposit, ...]:
+    """Deposits whose newest refund is signed and stored, and not known to be in the network."""
+    return tuple(d for d in _returning(order) if d.refunds and d.refunds[-1].published_at is None)
 
 
 def _returning(order: Order) -> Iterator[Deposit]:

@@ -16,7 +16,7 @@ from lsps.orders.model import Lease
 from lsps.service.offer import LeaseToRecord
 from lsps.service.stored import until_stored
 from lsps.store.orders import Change, OrderStore, VersionConflict
-from lsps.units import ChannelId, NodeId
+from lsps.units import BlockHeight, ChannelId, NodeId
 
 _log = logging.getLogger("lsps.service")
 
@@ -68,7 +68,7 @@ class Leasing:
     async def confirm(self, lease: Lease, channels: KnownChannels) -> None:
         """A channel may have confirmed before its lease was known. Raises StoreUnavailable."""
         channel = channels.get(lease.channel_id)
-        height = None if channel is None else channel.confirmed_at()
+        height = None if channel is None else _confirmed_at(channel)
         if lease.provisional_from is not None and height is not None:
             await self.apply(lease.channel_id, ChannelConfirmed(height))
 
@@ -103,7 +103,7 @@ class Leasing:
                 await until_stored(self._clock, partial(self.confirm, lease, channels))
 
     async def on_channel(self, channel: Channel) -> None:
-        height = channel.confirmed_at()
+        height = _confirmed_at(channel)
         if height is not None:
             await until_stored(self._clock, partial(self.apply, channel.channel_id, ChannelConfirmed(height)))
 
@@ -116,3 +116,9 @@ class Leasing:
         while page := await self._store.open_leases(after, PAGE):
             self._before_read += page
             after = page[-1].channel_id
+
+
+def _confirmed_at(channel: Channel) -> BlockHeight | None:
+    """Of the funding that the channel began with (its id is made of that, BOLT 2). A splice confirms the channel anew,
+    under another SCID, and is no reason for a longer lease."""
+    return channel.confirmed_at() if channel.funding.channel_id() == channel.channel_id else None

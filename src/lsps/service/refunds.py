@@ -16,6 +16,7 @@ from lsps.orders.events import Event, RefundLeft, RefundPublished, RefundSigned
 from lsps.orders.model import Deposit, Order, Refund
 from lsps.protocol.sanitize import sanitize
 from lsps.service.putoff import PutOff
+from lsps.units import Outpoint
 
 CONFIRM_WITHIN = 6
 """Blocks: what bLIP-51 §3.3 calls a reasonable feerate."""
@@ -30,8 +31,16 @@ class Refunds:
     failpoint: Failpoint
 
     async def sign(self, order: Order) -> Event | PutOff:
-        deposit = pending.refund_to_sign(order)
-        if deposit is None or order.onchain is None:
+        """The first that can be signed: one that cannot be bumped does not keep the others waiting."""
+        outcome: Event | PutOff = NOTHING_TO_DO
+        for deposit in pending.refunds_to_sign(order):
+            outcome = await self._sign(order, deposit)
+            if not isinstance(outcome, PutOff):
+                break
+        return outcome
+
+    async def _sign(self, order: Order, deposit: Deposit) -> Event | PutOff:
+        if order.onchain is None:
             return NOTHING_TO_DO
         sat_per_kw = await self._feerate(deposit)
         fee = -(-sat_per_kw * WEIGHT // 1000)
@@ -50,10 +59,15 @@ class Refunds:
         return RefundSigned(deposit.outpoint, Refund(signed.txid, signed.raw, signed.paid, signed.fee, sat_per_kw))
 
     async def publish(self, order: Order) -> Event | PutOff:
-        deposit = pending.refund_to_publish(order)
-        if deposit is None:
-            return NOTHING_TO_DO
-        refund = deposit.refunds[-1]
+        """The first that the network takes."""
+        outcome: Event | PutOff = NOTHING_TO_DO
+        for deposit in pending.refunds_to_publish(order):
+            outcome = await self._publish(deposit.outpoint, deposit.refunds[-1])
+            if not isinstance(outcome, PutOff):
+                break
+        return outcome
+
+    async def _publish(self, outpoint: Outpoint, refund: Refund) -> Event | PutOff:
         self.failpoint("publish_refund.before")
         try:
             await self.wallet.publish(SignedTransaction(refund.txid, refund.raw, refund.paid, refund.fee))
@@ -61,7 +75,7 @@ class Refunds:
             # Another transaction spends the deposit, maybe an older refund: the next reading of the wallet tells.
             return PutOff(sanitize(str(refused)))
         self.failpoint("publish_refund.after")
-        return RefundPublished(deposit.outpoint, refund.txid)
+        return RefundPublished(outpoint, refund.txid)
 
     async def _feerate(self, deposit: Deposit) -> int:
         """BIP 125: a replacement pays more for itself and for what it replaces; a quarter more is enough for both."""

@@ -17,6 +17,7 @@ class RefundBody(Stored, frozen=True, omit_defaults=True):
     fee: int
     sat_per_kw: int
     published_at: int | None = None
+    height: int | None = None
 
     @classmethod
     def of(cls, refund: Refund) -> RefundBody:
@@ -27,6 +28,7 @@ class RefundBody(Stored, frozen=True, omit_defaults=True):
             fee=int(refund.fee),
             sat_per_kw=refund.sat_per_kw,
             published_at=to_micros_or_none(refund.published_at),
+            height=None if refund.height is None else int(refund.height),
         )
 
     def value(self) -> Refund:
@@ -37,6 +39,7 @@ class RefundBody(Stored, frozen=True, omit_defaults=True):
             fee=Sat(self.fee),
             sat_per_kw=self.sat_per_kw,
             published_at=from_micros_or_none(self.published_at),
+            height=None if self.height is None else BlockHeight(self.height),
         )
 
 
@@ -52,7 +55,6 @@ class DepositBody(Stored, frozen=True, omit_defaults=True):
     refunds: tuple[RefundBody, ...] = ()
     bump: bool = False
     bump_at: int | None = None
-    refunded_at: int | None = None
     left: str = ""
 
     @classmethod
@@ -69,7 +71,6 @@ class DepositBody(Stored, frozen=True, omit_defaults=True):
             refunds=tuple(map(RefundBody.of, deposit.refunds)),
             bump=deposit.bump,
             bump_at=to_micros_or_none(deposit.bump_at),
-            refunded_at=None if deposit.refunded_at is None else int(deposit.refunded_at),
             left=deposit.left,
         )
 
@@ -86,7 +87,6 @@ class DepositBody(Stored, frozen=True, omit_defaults=True):
             refunds=tuple(refund.value() for refund in self.refunds),
             bump=self.bump,
             bump_at=from_micros_or_none(self.bump_at),
-            refunded_at=None if self.refunded_at is None else BlockHeight(self.refunded_at),
             left=self.left,
         )
 
