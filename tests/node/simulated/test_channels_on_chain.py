@@ -192,6 +192,23 @@ async def test_a_splice_waits_for_its_depth_and_may_be_reorganised() -> None:
     assert found.scid.block == spliced.scid.block + 3
 
 
+async def test_a_splice_that_cannot_be_leaves_the_channel_as_it_was(net: Net) -> None:
+    """When what a splice adds is double-spent, the channel goes on as before, and can be spliced again."""
+    (client,) = net.clients
+    channel = await net.open_channel(net.lsp, client, CAPACITY)
+    net.world.take_funds(client.node_id)
+    funds = net.pay(await client.wallet.new_address(), CAPACITY)
+    net.mine()
+    splice = net.world.graph.splice(channel.channel_id, client.node_id, 200_000)
+    net.world.reorg(1, double_spent=[funds])
+    net.mine()
+    assert await net.lsp.channels.list() == [channel]
+    assert net.world.chain.height_of(splice) is None
+    again = net.world.graph.splice(channel.channel_id, net.lsp.node_id, 200_000)
+    net.mine()
+    assert (await only(net.lsp)).funding == Outpoint(again, 0)
+
+
 async def test_a_splice_without_money_is_refused(net: Net) -> None:
     """A side cannot add more than its wallet has, take out more than its balance, or splice twice at once."""
     channel = await net.open_channel(net.lsp, net.clients[0], CAPACITY)

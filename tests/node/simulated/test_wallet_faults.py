@@ -101,15 +101,25 @@ async def test_an_input_is_named_once(net: Net) -> None:
             await net.lsp.wallet.sign(Spend(inputs, net.world.payer.new_address(), AMOUNT, True, 1_000))
 
 
-async def test_dust_goes_to_the_miner(net: Net) -> None:
-    """What is left below the dust limit makes no output: the fee is higher by as much."""
+@pytest.mark.parametrize(("left", "change"), [(329, 0), (330, 330)])
+async def test_dust_goes_to_the_miner(net: Net, left: int, change: int) -> None:
+    """What is left below the dust limit (330 sat for taproot) makes no output: the fee is higher by as much."""
     net.fund(net.lsp, AMOUNT)
     (source,) = [utxo.outpoint for utxo in await net.lsp.wallet.inputs() if utxo.amount == AMOUNT]
-    spend = Spend((source,), net.world.payer.new_address(), AMOUNT - Sat(300), True, 1_000)
-    transaction = await net.lsp.wallet.sign(spend)
-    # 42 + 231 + 172 weight units, and the 300 sat
-    assert transaction.fee == Sat(445 + 300)
-    assert transaction.paid == AMOUNT - Sat(300) - Sat(445)
+    asked = AMOUNT - Sat(left)
+    transaction = await net.lsp.wallet.sign(Spend((source,), net.world.payer.new_address(), asked, True, 1_000))
+    fee = 42 + 231 + 172 + (172 if change else 0)  # weight units at 1 sat each
+    assert transaction.paid == asked - Sat(fee)
+    assert transaction.fee == Sat(fee + left - change)
+
+
+async def test_dust_is_not_paid(net: Net) -> None:
+    """`sign` refuses to pay less than the dust limit of the address."""
+    source = (await net.lsp.wallet.inputs())[0].outpoint
+    spend = Spend((source,), net.world.payer.new_address(), Sat(330), False, 1_000)
+    await net.lsp.wallet.sign(spend)
+    with pytest.raises(Refused, match="too little"):
+        await net.lsp.wallet.sign(replace(spend, amount=Sat(329)))
 
 
 async def test_a_refund_takes_the_input_of_a_negotiation(net: Net) -> None:

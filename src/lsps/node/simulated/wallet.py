@@ -65,8 +65,8 @@ class WalletBook:
         return output.amount
 
     def spender(self, outpoint: Outpoint) -> str | None:
-        """The id of the transaction that spends it: in a block, in the mempool, or sent by this wallet."""
-        return self._chain.spent_by(outpoint) or next(
+        """The id of the transaction that spends it: in a block, or sent by this wallet, which nobody else can."""
+        return self._chain.confirmed_spender(outpoint) or next(
             (sent.txid for sent in self._unconfirmed.values() if outpoint in sent.inputs), None
         )
 
