@@ -430,6 +430,15 @@ class Anything(RuleBasedStateMachine):
             self.listing[outpoint] = replace(self.listing[outpoint], height=height)
 
     @rule()
+    def deliver(self) -> None:
+        """What usually comes, so that much happens after it as well."""
+        for outpoint, item in self.listing.items():
+            self.listing[outpoint] = replace(item, height=item.height or self.now.tip)
+        self.read()
+        self.happens(InputsChosen(INPUTS, 1_000))
+        self.happens(ChannelOpened(FUNDING_OUTPOINT))
+
+    @rule()
     def read(self) -> None:
         published = {outpoint: txids[-1] for outpoint, txids in self.published.items()}
         listing = [
