@@ -332,7 +332,7 @@ def refund_left(order: Order, lease: Lease | None, event: Event, now: Now, rules
 def _merged(order: Order, event: Event, now: Now) -> tuple[Order, OnchainOption]:
     if not isinstance(event, DepositsSeen) or order.onchain is None:
         raise IllegalTransition(order, event)
-    option = deposits.merge(order.onchain, event, now)
+    option = deposits.merge(order, order.onchain, event, now)
     return replace(order, onchain=option), option
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from lsps.orders.events import DepositsSeen, Now, Rules, SeenDeposit
 from lsps.orders.model import Deposit, OnchainOption, Order, PaymentMethod, Refund, State
@@ -16,31 +17,52 @@ from lsps.units import BlockHeight, Outpoint, Sat
 _OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
 """Only now something is given back: what an order keeps of a deposit must not change once its refund is signed."""
 _CLOSED = frozenset({State.CLOSING, State.FAILED})
+_UNDECIDED = frozenset({State.AWAITING_PAYMENT, State.PAID})
+_NEWEST_GONE = 10
+"""How many payments that are gone, and of which nothing is left to do, an order remembers. Replacing one that is in no
+block costs a customer next to nothing: they must not pile up."""
 
 
-def merge(option: OnchainOption, event: DepositsSeen, now: Now) -> OnchainOption:
+def merge(order: Order, option: OnchainOption, event: DepositsSeen, now: Now) -> OnchainOption:
     """The deposits after the wallet was read. What it should list and does not is gone, until it is listed again."""
     listed = {seen.outpoint: seen for seen in event.deposits}
-    known = [_seen_again(deposit, listed.pop(deposit.outpoint, None), event.since) for deposit in option.deposits]
+    undecided = order.state in _UNDECIDED
+    known = [_seen_again(d, listed.pop(d.outpoint, None), event.since, undecided) for d in option.deposits]
     new = [
-        Deposit(seen.outpoint, seen.amount, now.time, seen.height, seen.sat_per_kw)
+        Deposit(seen.outpoint, seen.amount, now.time, seen.height, seen.sat_per_kw, left=_spent(seen))
         for seen in sorted(listed.values(), key=lambda seen: seen.outpoint)
     ]
-    return replace(option, deposits=(*known, *new))
+    return replace(option, deposits=(*_remembered(known), *new))
 
 
-def _seen_again(deposit: Deposit, seen: SeenDeposit | None, since: BlockHeight) -> Deposit:
+def _seen_again(deposit: Deposit, seen: SeenDeposit | None, since: BlockHeight, undecided: bool) -> Deposit:
     if seen is None:
         if deposit.height is not None and deposit.height < since:
             return deposit
-        return replace(deposit, gone=True, height=None, refunds=_confirmed(deposit, None, None))
+        return replace(deposit, gone=True, height=None, left="", refunds=_confirmed(deposit, None, None))
+    # Why it was left may have been the reorganisation that moved it: in another block it is looked at anew.
+    left = deposit.left if deposit.height == seen.height else ""
     refunds = _confirmed(deposit, seen.spent_by, seen.spent_at)
-    deposit = replace(deposit, gone=False, height=seen.height, sat_per_kw=seen.sat_per_kw, refunds=refunds)
+    deposit = replace(deposit, gone=False, height=seen.height, sat_per_kw=seen.sat_per_kw, refunds=refunds, left=left)
     if seen.spent_by is None or any(refund.txid == seen.spent_by for refund in deposit.refunds):
         return deposit
+    if undecided:
+        return replace(deposit, left=_spent(seen), kept=Sat(0))
     if deposit.refund_due and seen.spent_at is not None:
-        return replace(deposit, left=f"the wallet spent it in {seen.spent_by}")
+        return replace(deposit, left=_spent(seen))
     return deposit
+
+
+def _spent(seen: SeenDeposit) -> str:
+    """Before an order is decided nothing of it is spent by us. If it is, the store is older than the node
+    (docs/backup.md): the payment went back, or was earned, and neither is to happen a second time."""
+    return "" if seen.spent_by is None else f"the wallet spent it in {seen.spent_by}"
+
+
+def _remembered(known: list[Deposit]) -> list[Deposit]:
+    gone = [deposit.outpoint for deposit in known if deposit.gone and not deposit.refunds]
+    forgotten = set(gone[:-_NEWEST_GONE])
+    return [deposit for deposit in known if deposit.outpoint not in forgotten]
 
 
 def _confirmed(deposit: Deposit, txid: str | None, height: BlockHeight | None) -> tuple[Refund, ...]:
@@ -130,12 +152,22 @@ def _precedence(deposit: Deposit, index: int) -> tuple[bool, bool, bool, int, in
 
 def _with_refund(order: Order, option: OnchainOption, deposit: Deposit, now: Now, rules: Rules) -> Deposit:
     due = order.state in _OUTCOME_KNOWN and _is_owed(deposit, rules) and _is_deep(option, deposit, now.tip)
-    published_at = deposit.refunds[-1].published_at if deposit.refunds else None
-    bump_at = None
-    if published_at is not None and not deposit.gone and deposit.refunded_at is None:
-        bump_at = published_at + rules.bump_after
+    bump_at = _bump_at(deposit, now, rules)
     bump = bump_at is not None and now.time >= bump_at
     return replace(deposit, refund_due=due or bool(deposit.refunds), bump=bump, bump_at=None if bump else bump_at)
+
+
+def _bump_at(deposit: Deposit, now: Now, rules: Rules) -> datetime | None:
+    """When the newest refund is to be replaced if it has not confirmed (bLIP-51 §3.3). One that the network did not
+    take is, too: it pays too little to be relayed by now."""
+    if not deposit.refunds or deposit.gone or deposit.refunded_at is not None:
+        return None
+    published_at = deposit.refunds[-1].published_at
+    if published_at is not None:
+        return published_at + rules.bump_after
+    if deposit.bump:
+        return now.time
+    return deposit.bump_at or now.time + rules.bump_after
 
 
 def _is_owed(deposit: Deposit, rules: Rules) -> bool:
@@ -159,7 +191,8 @@ def _is_open(order: Order, rules: Rules) -> bool:
 
 def _seen_in_time(option: OnchainOption) -> bool:
     """Enough was paid before the option expired, and only its confirmations are missing."""
-    paid = (d.amount for d in option.deposits if not d.gone and not d.refunds and d.seen_at < option.expires_at)
+    there = (d for d in option.deposits if not d.gone and not _is_fixed(d))
+    paid = (deposit.amount for deposit in there if deposit.seen_at < option.expires_at)
     return _sum(paid) >= option.order_total
 
 

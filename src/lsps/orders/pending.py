@@ -66,9 +66,11 @@ def due_at(order: Order) -> datetime | None:
     """When time alone moves the order on."""
     times: list[datetime | None] = []
     if order.state is State.AWAITING_PAYMENT:
+        # The invoice is cancelled when it expires, the order closed when nothing is left. An address that expires
+        # before its invoice is nothing to do by itself, and must not be due until then.
         if order.bolt11 is not None and not (order.bolt11.cancelled or order.bolt11.cancelling):
             times.append(order.bolt11.expires_at)
-        if order.onchain is not None:
+        elif order.onchain is not None:
             times.append(order.onchain.deadline)
     elif order.state is State.PAID:
         times.append(order.give_up_at)
