@@ -12,7 +12,7 @@ from msgspec import structs
 from lsps.cli.main import execute, parser
 from lsps.client.errors import Declined
 from lsps.client.lsp import Lsps1, Lsps7
-from lsps.client.terms import Offer
+from lsps.client.terms import LightningCost, Offer
 from lsps.compose import open_journal
 from lsps.node.contract import OpenRequest
 from lsps.protocol.lsps7 import ExtendableChannels, RejectedChannel
@@ -27,6 +27,10 @@ ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 COMMON = (
     "--max-routing-fee-sat",
     "7",
+    "--max-onchain-fee-sat",
+    "8",
+    "--pay",
+    "onchain",
     "--token",
     "T",
     "--refund-address",
@@ -36,7 +40,9 @@ COMMON = (
     "--new",
 )
 GIVEN = {
+    "pay_with": "onchain",
     "max_routing_fee": Sat(7),
+    "max_onchain_fee": Sat(8),
     "token": "T",
     "refund_address": ADDRESS,
     "accept_violation": frozenset({"sum"}),
@@ -46,7 +52,9 @@ GIVEN = {
     "max_fee": Sat(9),
 }
 USUAL: dict[str, object] = {
+    "pay_with": "bolt11",
     "max_routing_fee": None,
+    "max_onchain_fee": None,
     "token": None,
     "refund_address": None,
     "accept_violation": frozenset(),
@@ -121,10 +129,9 @@ async def test_the_question_shows_what_is_wrong(shop: Town, monkeypatch: pytest.
             order_id=OrderId("an\x1b[31morder"),
             fee=Sat(1_000),
             order_total=Sat(1_000),
-            max_routing_fee=Msat(20_000),
+            cost=LightningCost(OTHER, Msat(20_000)),
             blocks=144,
             new_expiration=BlockHeight(100_000),
-            payee=OTHER,
             expires_at=datetime.now(UTC),
             violations=(violation,),
             resumed=False,

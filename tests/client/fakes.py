@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,8 @@ from typing import Any
 
 from lsps.node.contract import Message, Peer, PeerNotConnected, PeerOffline, PeerOnline, Resumed
 from lsps.node.simulated.clock import settle
-from lsps.store.journal import Entry, EntryState
-from lsps.units import NodeId
+from lsps.store.journal import Entry, EntryState, OnchainTransaction
+from lsps.units import NodeId, Outpoint
 
 LSP = NodeId("02" + "c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5")
 OTHER = NodeId("02" + "f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9")
@@ -76,8 +76,22 @@ class MemoryJournal:
         return entry
 
     async def update(self, entry: Entry) -> None:
+        before = self.entries.get(entry.number)
+        entry = replace(entry, transaction=None if before is None else before.transaction)
         self.entries[entry.number] = entry
         self.log.append(entry)
+
+    async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
+        entry = self.entries[number]
+        kept = entry.transaction or transaction
+        self.entries[number] = replace(entry, transaction=kept)
+        self.log.append(self.entries[number])
+        return kept
+
+    async def inputs_in_use(self, node: NodeId) -> Set[Outpoint]:
+        unfinished = {EntryState.ASKED, EntryState.ORDERED, EntryState.PAYING}
+        entries = [entry for entry in self.entries.values() if entry.node == node and entry.state in unfinished]
+        return {outpoint for entry in entries if entry.transaction for outpoint in entry.transaction.inputs}
 
     async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
         wish = (node, lsp, method, parameters)

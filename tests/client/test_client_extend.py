@@ -17,7 +17,7 @@ from lsps.client.errors import (
     ParamsRefused,
     RuleViolated,
 )
-from lsps.client.terms import Offer, Progress, Step
+from lsps.client.terms import LightningCost, Offer, Progress, Step
 from lsps.lightning.keys import SecretKey
 from lsps.node.contract import PaymentStatus
 from lsps.store.journal import EntryState
@@ -282,8 +282,9 @@ async def test_the_payer_is_asked_with_everything_that_matters() -> None:
         [offer] = asked
         assert (offer.fee, offer.order_total, offer.blocks) == (Sat(FEE), Sat(FEE), BLOCKS)
         assert offer.new_expiration == expected
-        assert offer.payee == offer.lsp == lsp.node_id
-        assert offer.max_routing_fee == Msat(20_000)
+        assert isinstance(offer.cost, LightningCost)
+        assert offer.cost.payee == offer.lsp == lsp.node_id
+        assert offer.cost.max_routing_fee == Msat(20_000)
         assert offer.violations == ()
         assert await market.sent() == []
         assert market.journal.states() == [EntryState.ABANDONED]
@@ -302,7 +303,8 @@ async def test_another_payee_is_shown_to_the_payer_who_is_asked() -> None:
         with pytest.raises(Declined):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT, confirm=no)
         assert [violation.rule for violation in asked[0].violations] == ["payee"]
-        assert asked[0].payee == SecretKey(b"\x01" * 32).node_id
+        assert isinstance(asked[0].cost, LightningCost)
+        assert asked[0].cost.payee == SecretKey(b"\x01" * 32).node_id
 
 
 async def test_an_invoice_that_expires_while_the_payer_thinks_is_not_paid() -> None:

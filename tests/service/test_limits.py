@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from lsps.node.coins import INPUT_WEIGHT, OTHER_WEIGHT, choose
 from lsps.node.contract import Utxo
 from lsps.service.limits import InWork
 from lsps.service.offer import Limits
-from lsps.service.opening import INPUT_WEIGHT, OTHER_WEIGHT, choose
 from lsps.service.preimages import Preimages
 from lsps.service.putoff import backoff
 from lsps.units import NodeId, OrderId, Outpoint, Sat
@@ -82,7 +82,7 @@ def test_inputs_are_few_pay_the_fee_and_leave_the_reserve(
 ) -> None:
     """The largest first, enough for channel and fee, and what stays in the wallet is at least the reserve."""
     expected = None if indexes is None else tuple(COINS[index].outpoint for index in indexes)
-    assert choose(COINS, Sat(wanted), Sat(reserve), 1000) == expected
+    assert choose(COINS, Sat(wanted), 1000, Sat(reserve)) == expected
 
 
 def test_preimages_derive_from_the_secret_and_the_order() -> None:

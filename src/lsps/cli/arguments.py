@@ -96,8 +96,24 @@ def add_purchase(parser: argparse.ArgumentParser) -> None:
         type=sat,
         help="the most the payment's route may cost (default: 1 %% of the payment and 10 sat)",
     )
+    limits.add_argument(
+        "--max-onchain-fee-sat",
+        metavar="SAT",
+        type=sat,
+        help="with --pay onchain, the most the transaction may cost (default: 1 %% of the payment and 5,000 sat)",
+    )
     limits.add_argument("--token", help="a discount or access code from the LSP")
-    parser.add_argument("--refund-address", metavar="ADDRESS", help="where an on-chain refund would go")
+    parser.add_argument(
+        "--pay",
+        choices=["bolt11", "onchain"],
+        default="bolt11",
+        help="over Lightning (the default), or on-chain from the node's wallet, which takes hours",
+    )
+    parser.add_argument(
+        "--refund-address",
+        metavar="ADDRESS",
+        help="where an on-chain refund would go (default with --pay onchain: a new address of the node's wallet)",
+    )
     parser.add_argument(
         "--accept-violation",
         metavar="RULE",

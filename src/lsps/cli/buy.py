@@ -17,6 +17,7 @@ payment. Exit codes: `lsps --help`.
   lsps buy --lsp-balance 1_000_000 --expiry-blocks 4320 --lsp 02…@lsp.example:9735
   lsps buy --lsp-balance 5_000_000 --client-balance 500_000 --expiry-blocks 12960 --announce --lsp 02…
   lsps buy --lsp-balance 1_000_000 --expiry-blocks 4320 --zero-conf --lsp 02… --max-fee-sat 8000 --yes
+  lsps buy --lsp-balance 1_000_000 --expiry-blocks 4320 --lsp 02… --pay onchain
 """
 
 
@@ -54,7 +55,7 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
     from lsps.cli import words
     from lsps.cli.failures import DONE
     from lsps.cli.output import Waiting, print_json, print_pairs
-    from lsps.cli.purchase import Till, channel_json, check_consent, paid_rows, payment_json
+    from lsps.cli.purchase import Till, channel_json, check_consent, paid_rows, payment_json, transaction_json
 
     check_consent(args, shell)
     async with shell.client(args) as client:
@@ -73,7 +74,9 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
                 max_fee=till.max_fee,
                 token=args.token,
                 refund_address=args.refund_address,
+                pay_with=args.pay,
                 max_routing_fee=args.max_routing_fee_sat,
+                max_onchain_fee=args.max_onchain_fee_sat,
                 accept_violation=frozenset(args.accept_violation),
                 new=args.new,
                 pay=not args.no_pay,
@@ -90,6 +93,7 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
                 "channel": channel_json(channel),
                 "resumed": bought.resumed,
                 "payment": payment_json(bought.payment),
+                "transaction": transaction_json(bought.transaction),
             },
         )
         return DONE
@@ -100,5 +104,5 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
             ("your balance", words.sat(channel.local_balance)),
             ("lease", f"{words.blocks(order.channel_expiry_blocks)} from its confirmation"),
         ]
-    print_pairs(shell, [*rows, *paid_rows(order, bought.payment)])
+    print_pairs(shell, [*rows, *paid_rows(order, bought, args.pay)])
     return DONE

@@ -7,7 +7,8 @@ import argparse
 from lsps.cli import arguments
 from lsps.cli.shell import Shell
 
-_DESCRIPTION = """Extend the lease of a channel by so many blocks (144 are about a day), and pay for it over Lightning.
+_DESCRIPTION = """Extend the lease of a channel by so many blocks (144 are about a day), and pay for it over Lightning,
+or on-chain with --pay onchain.
 
 Before anything is paid, the LSP's answer is checked against its specification, and you are asked. --yes asks nothing,
 and therefore needs --max-fee-sat. An unfinished order for the same is gone on with, also after a crash; ^C loses no
@@ -15,6 +16,7 @@ payment. Exit codes: `lsps --help`.
 
   lsps extend 850123x1x0 4320 --lsp 02…@lsp.example:9735
   lsps extend 850123x1x0 4320 --lsp 02… --max-fee-sat 5000 --yes --json
+  lsps extend 850123x1x0 52560 --lsp 02… --pay onchain
 """
 
 
@@ -34,7 +36,7 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
     from lsps.cli import words
     from lsps.cli.failures import DONE
     from lsps.cli.output import Waiting, print_json, print_pairs
-    from lsps.cli.purchase import Till, check_consent, paid_rows, payment_json
+    from lsps.cli.purchase import Till, check_consent, paid_rows, payment_json, transaction_json
 
     check_consent(args, shell)
     async with shell.client(args) as client:
@@ -47,7 +49,9 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
                 max_fee=till.max_fee,
                 token=args.token,
                 refund_address=args.refund_address,
+                pay_with=args.pay,
                 max_routing_fee=args.max_routing_fee_sat,
+                max_onchain_fee=args.max_onchain_fee_sat,
                 accept_violation=frozenset(args.accept_violation),
                 new=args.new,
                 pay=not args.no_pay,
@@ -65,6 +69,7 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
                 "expiration_block": extended.expiration_block if extended.delivered else None,
                 "resumed": extended.resumed,
                 "payment": payment_json(extended.payment),
+                "transaction": transaction_json(extended.transaction),
             },
         )
         return DONE
@@ -72,5 +77,5 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
         ("channel", str(order.channel.short_channel_id)),
         ("lease ends" if extended.delivered else "lease would end", words.expiry(extended.expiration_block, tip)),
     ]
-    print_pairs(shell, [*rows, *paid_rows(order, extended.payment)])
+    print_pairs(shell, [*rows, *paid_rows(order, extended, args.pay)])
     return DONE

@@ -78,6 +78,8 @@ def _details(entry: Entry) -> Iterator[str]:
     if entry.order_id:
         yield f"order {sanitize(entry.order_id, limit=64)}"
     yield f"LSP {entry.lsp}"
+    if entry.transaction is not None:
+        yield f"paid on-chain in transaction {entry.transaction.txid}"
     if entry.note:
         yield sanitize(entry.note)
 
@@ -108,6 +110,8 @@ def _wish(entry: Entry) -> str:
 def _entry_json(entry: Entry) -> dict[str, object]:
     import msgspec
 
+    from lsps.cli.purchase import transaction_json
+
     return {
         "number": entry.number,
         "state": entry.state.value,
@@ -118,6 +122,7 @@ def _entry_json(entry: Entry) -> dict[str, object]:
         "node": entry.node,
         "lsp": entry.lsp,
         "lsp_address": entry.lsp_address,
+        "transaction": transaction_json(entry.transaction),
         "payment_hash": None if entry.payment_hash is None else entry.payment_hash.hex(),
         "created_at": entry.created_at,
         "updated_at": entry.updated_at,

@@ -27,6 +27,11 @@ def msat(amount: Msat) -> str:
     return f"{number(whole)}{decimals} sat"
 
 
+def sat_per_vbyte(sat_per_kw: int) -> str:
+    """`2.5 sat per vbyte`: four weight units are a vbyte."""
+    return f"{sat_per_kw * 4 / 1000:.4g} sat per vbyte"
+
+
 def duration(blocks: int) -> str:
     """About how long so many blocks take."""
     if blocks < BLOCKS_PER_DAY:

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import structs
+
 from lsps.client.customer import Customer
 from lsps.client.errors import RuleViolated
 from lsps.client.ordering import Ordering
@@ -30,6 +32,7 @@ from lsps.protocol.fields import OnchainAddress
 from lsps.protocol.message import Message
 from lsps.protocol.methods import Method, NoParams
 from lsps.protocol.rules import RuleViolation, check_refund_address
+from lsps.store.journal import OnchainTransaction
 from lsps.units import NodeId, OrderId, Sat
 
 _CONFIRMATIONS = 1
@@ -69,11 +72,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """`channel` as our own node sees it, None when it was ordered only. `payment` is None for a free one."""
+    """`channel` as our own node sees it, None when it was ordered only. Paid over Lightning it has a `payment`,
+    on-chain a `transaction`; a free one has neither."""
 
     order: lsps1.ChannelOrder
     channel: Channel | None
     payment: Payment | None
+    transaction: OnchainTransaction | None
     resumed: bool
 
 
@@ -95,7 +100,7 @@ async def buy(customer: Customer, wish: Wish, terms: Terms) -> Bought:
             offer = channels.accept_zero_conf(customer.session.lsp, capacity(params))
             await acceptor.enter_async_context(offer)
         outcome = await Ordering(customer, purchase, terms, info, payments).run()
-    return Bought(outcome.order, outcome.delivered, outcome.payment, outcome.resumed)
+    return Bought(outcome.order, outcome.delivered, outcome.payment, outcome.transaction, outcome.resumed)
 
 
 def _check_params(params: lsps1.CreateOrderParams, options: lsps1.Options, info: NodeInfo) -> None:
@@ -137,8 +142,12 @@ class ChannelPurchase(Purchase[lsps1.ChannelOrder, Channel]):
     def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps1.ChannelOrder], Message]:
         return lsps1.GET_ORDER, lsps1.GetOrderParams(order_id=order_id)
 
-    def violations(self, order: lsps1.ChannelOrder) -> Iterator[RuleViolation]:
-        return lsps1_rules.check_order_reply(self.params, order)
+    def params_with(self, refund_address: str) -> lsps1.CreateOrderParams:
+        given = self.params.refund_onchain_address
+        return structs.replace(self.params, refund_onchain_address=given or OnchainAddress(refund_address) or None)
+
+    def violations(self, order: lsps1.ChannelOrder, refund_address: str) -> Iterator[RuleViolation]:
+        return lsps1_rules.check_order_reply(self.params_with(refund_address), order)
 
     def blocks(self) -> int:
         return self.params.channel_expiry_blocks

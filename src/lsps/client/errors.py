@@ -130,6 +130,23 @@ class FeeTooHigh(StoppedBeforePaying):
         self.limit = limit
 
 
+class OnchainFeeTooHigh(StoppedBeforePaying):
+    """The fee of our own transaction would be above the limit."""
+
+    def __init__(self, fee: Sat, limit: Sat, sat_per_vbyte: float, *, order_id: OrderId) -> None:
+        super().__init__(
+            f"the transaction that pays would cost {fee} sat ({sat_per_vbyte:g} sat per vbyte), more than the limit of "
+            f"{limit} sat: nothing was paid. Raise the limit, wait for lower fees, or pay over Lightning",
+            order_id=order_id,
+        )
+        self.fee = fee
+        self.limit = limit
+
+
+class FundsMissing(StoppedBeforePaying):
+    """Our own wallet cannot pay this on-chain now; the text says why."""
+
+
 class NotPayable(StoppedBeforePaying):
     """The order offers no way to pay that this client can use."""
 
@@ -176,3 +193,8 @@ class NotDelivered(LspsError):
 
 class PaidNotDelivered(NotDelivered):
     """Paid, or perhaps paid, and the LSP has not said COMPLETED. The same call again goes on from here."""
+
+
+class NotRefunded(PaidNotDelivered):
+    """Paid on-chain, the LSP says FAILED, and no refund is seen (bLIP-51 §3.3: LSP MUST refund). The same call again
+    goes on looking."""

@@ -22,19 +22,22 @@ from lsps.protocol.fields import OnchainAddress
 from lsps.protocol.message import Message
 from lsps.protocol.methods import Method, NoParams
 from lsps.protocol.rules import RuleViolation, check_refund_address
+from lsps.store.journal import OnchainTransaction
 from lsps.units import BlockHeight, NodeId, OrderId, Scid
 
 
 @dataclass(frozen=True, slots=True)
 class Extended:
     """`expiration_block`: what the LSP's list shows now, or, when it lists the channel no longer (nothing more can be
-    added), what the order says. `listed` is None then, and when it was ordered only (`delivered` is False)."""
+    added), what the order says. `listed` is None then, and when it was ordered only (`delivered` is False). Paid over
+    Lightning it has a `payment`, on-chain a `transaction`; a free one has neither."""
 
     order: lsps7.ExtensionOrder
     delivered: bool
     expiration_block: BlockHeight
     listed: lsps7.ExtendableChannel | None
     payment: Payment | None
+    transaction: OnchainTransaction | None
     resumed: bool
 
 
@@ -84,6 +87,7 @@ async def extend(
         expiration_block=outcome.order.new_channel_expiry_block if seen is None else seen.expiration_block,
         listed=seen,
         payment=outcome.payment,
+        transaction=outcome.transaction,
         resumed=outcome.resumed,
     )
 
@@ -130,8 +134,12 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
     def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps7.ExtensionOrder], Message]:
         return lsps7.GET_ORDER, lsps7.GetOrderParams(order_id=order_id)
 
-    def violations(self, order: lsps7.ExtensionOrder) -> Iterator[RuleViolation]:
-        return lsps7_rules.check_order_reply(self.params, self._listed, self._tip, order)
+    def params_with(self, refund_address: str) -> lsps7.CreateOrderParams:
+        given = self.params.refund_onchain_address
+        return replace(self.params, refund_onchain_address=given or OnchainAddress(refund_address) or None)
+
+    def violations(self, order: lsps7.ExtensionOrder, refund_address: str) -> Iterator[RuleViolation]:
+        return lsps7_rules.check_order_reply(self.params_with(refund_address), self._listed, self._tip, order)
 
     def blocks(self) -> int:
         return self.params.channel_extension_expiry_blocks

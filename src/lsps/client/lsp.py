@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsps.client.buying import Bought, Wish, buy
 from lsps.client.customer import Customer
 from lsps.client.extending import Extended, extend
-from lsps.client.terms import Ask, Tell, Terms
+from lsps.client.terms import Ask, PayWith, Tell, Terms
 from lsps.protocol import lsps0, lsps1, lsps7
 from lsps.protocol.methods import NoParams
 from lsps.units import NodeId, OrderId, Sat, Scid
@@ -77,7 +77,9 @@ class Lsps1:
         funding_confirms_within_blocks: int | None = None,
         token: str | None = None,
         refund_address: str | None = None,
+        pay_with: PayWith | str = PayWith.BOLT11,
         max_routing_fee: Sat | None = None,
+        max_onchain_fee: Sat | None = None,
         accept_violation: frozenset[str] = frozenset(),
         new: bool = False,
         pay: bool = True,
@@ -86,7 +88,10 @@ class Lsps1:
     ) -> Bought:
         """Buy a channel of `lsp_balance` + `client_balance`, leased for `expiry_blocks`.
 
-        `max_fee` bounds the LSP's fee, `max_routing_fee` the route's (default: 1 % of the total and 10 sat).
+        `max_fee` bounds the LSP's fee. `pay_with` "bolt11" pays over Lightning, the route costing `max_routing_fee` at
+        most (default: 1 % of the total and 10 sat). "onchain" pays with a transaction of the node's wallet, at a fee of
+        `max_onchain_fee` at most (default: 1 % of the total and 5,000 sat); that takes as long as its confirmations. A
+        refund then goes to `refund_address`, by default a new address of the wallet, where it is followed.
         `required_confirmations` and `funding_confirms_within_blocks`: None is what the LSP allows, 1 and 6 at least;
         `zero_conf` is 0 confirmations. `token` and `refund_address` may be left out.
 
@@ -108,7 +113,17 @@ class Lsps1:
             token=token,
             refund_address=refund_address,
         )
-        terms = Terms(max_fee, max_routing_fee, accept_violation, new, pay, confirm, on_progress)
+        terms = Terms(
+            max_fee=max_fee,
+            pay_with=PayWith(pay_with),
+            max_routing_fee=max_routing_fee,
+            max_onchain_fee=max_onchain_fee,
+            accept_violation=accept_violation,
+            new=new,
+            pay=pay,
+            confirm=confirm,
+            progress=on_progress,
+        )
         return await buy(self._customer, wish, terms)
 
 
@@ -140,7 +155,9 @@ class Lsps7:
         max_fee: Sat,
         token: str | None = None,
         refund_address: str | None = None,
+        pay_with: PayWith | str = PayWith.BOLT11,
         max_routing_fee: Sat | None = None,
+        max_onchain_fee: Sat | None = None,
         accept_violation: frozenset[str] = frozenset(),
         new: bool = False,
         pay: bool = True,
@@ -151,5 +168,15 @@ class Lsps7:
 
         Everything else, and what is raised, as with `Lsps1.buy`.
         """
-        terms = Terms(max_fee, max_routing_fee, accept_violation, new, pay, confirm, on_progress)
+        terms = Terms(
+            max_fee=max_fee,
+            pay_with=PayWith(pay_with),
+            max_routing_fee=max_routing_fee,
+            max_onchain_fee=max_onchain_fee,
+            accept_violation=accept_violation,
+            new=new,
+            pay=pay,
+            confirm=confirm,
+            progress=on_progress,
+        )
         return await extend(self._customer, scid, blocks, token, refund_address, terms)

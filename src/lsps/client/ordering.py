@@ -3,12 +3,11 @@ in the journal before the step is taken, so that the same call after a crash goe
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic
 
-from lsps.client import checks, paying
+from lsps.client import checks
 from lsps.client.customer import Customer
 from lsps.client.errors import (
     Declined,
@@ -22,26 +21,30 @@ from lsps.client.errors import (
     StoppedBeforePaying,
 )
 from lsps.client.following import Follower
+from lsps.client.lightning import Lightning
+from lsps.client.means import Bill, Means, Sent
+from lsps.client.onchain import Onchain
 from lsps.client.purchase import D, O, Purchase
 from lsps.client.record import Record
-from lsps.client.terms import Offer, Step, Terms
+from lsps.client.terms import LightningCost, Offer, OnchainCost, Step, Terms
 from lsps.client.unfinished import Standing, Unfinished
 from lsps.errors import LspsError
-from lsps.lightning.invoice import Invoice
-from lsps.node.contract import NodeInfo, Payment, Payments, PaymentStatus
-from lsps.protocol.payment import Bolt11Payment
+from lsps.node.contract import NodeInfo, Payment, Payments
+from lsps.protocol.payment import PaymentOption
 from lsps.protocol.rules import RuleViolation
 from lsps.protocol.sanitize import sanitize
-from lsps.store.journal import Entry, EntryState
-from lsps.units import NodeId, OrderId
+from lsps.store.journal import Entry, EntryState, OnchainTransaction
+from lsps.units import OrderId
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[O, D]):
-    """`delivered` is None when it was ordered only. `payment` is None when nothing was paid (by this node)."""
+    """`delivered` is None when it was ordered only. `payment` and `transaction` are None when nothing was paid so (by
+    this node)."""
 
     order: O
     payment: Payment | None
+    transaction: OnchainTransaction | None
     delivered: D | None
     resumed: bool
 
@@ -57,37 +60,31 @@ class Ordering(Generic[O, D]):
         self._purchase = purchase
         self._terms = terms
         self._info = info
-        self._payments = payments
-        self._unfinished = Unfinished(customer, purchase, terms, info, payments)
+        every = (Lightning(customer, terms, info, payments), Onchain(customer, terms, info))
+        self._means: Means = next(means for means in every if means.name is terms.pay_with)
+        self._unfinished = Unfinished(customer, purchase, terms, info, self._means, every)
 
     async def run(self) -> Outcome[O, D]:
         standing = await self._unfinished.find() or await self._order()
         record, option = standing.record, standing.option
         if option is None:
-            return await self._finish(standing, self._outcome_of(standing))
+            return await self._finish(standing, standing.sent)
         try:
-            invoice, offer = await self._agree(standing, option)
+            bill, offer = await self._agree(standing, option)
             if not self._terms.pay:
-                return Outcome(standing.order, None, None, standing.resumed)
+                return Outcome(standing.order, None, None, None, standing.resumed)
             await self._claim(record)
         except StoppedBeforePaying as stopped:
             await record.mark(EntryState.ABANDONED, str(stopped))
             raise
         self._customer.failpoint("client_paying")
         self._terms.tell(Step.PAYING, f"paying {offer.order_total} sat", offer.order_id)
-        payment = paying.pay(
-            self._payments,
-            self._customer.clock,
-            self._customer.patience,
-            option.invoice,
-            invoice.payment_hash,
-            offer.max_routing_fee,
-        )
-        return await self._finish(standing, payment)
+        return await self._finish(standing, await bill.pay(record))
 
     # --- ordering ---------------------------------------------------------------------------------------------------
 
     async def _order(self) -> Standing[O]:
+        refund_address = await self._means.refund_address(self._purchase.params.refund_onchain_address)
         now = self._customer.clock.now()
         entry = Entry(
             node=self._info.node_id,
@@ -98,11 +95,12 @@ class Ordering(Generic[O, D]):
             state=EntryState.ASKED,
             created_at=now,
             updated_at=now,
+            refund_address=refund_address,
         )
         record = await Record.begin(self._customer.journal, self._customer.clock, entry)
         self._terms.tell(Step.ORDERING, "ordering from the LSP")
         try:
-            order = await self._session.call(self._purchase.create, self._purchase.params)
+            order = await self._session.call(self._purchase.create, self._purchase.params_with(refund_address))
         except OutcomeUnknown as lost:
             await record.mark(EntryState.ASKED, str(lost))
             raise
@@ -116,53 +114,54 @@ class Ordering(Generic[O, D]):
         self._customer.failpoint("client_ordered")
         self._terms.tell(Step.ORDERED, f"the LSP made order {sanitize(order.order_id, limit=64)}", order.order_id)
         try:
-            option = self._how_to_pay(order)
+            option = self._how_to_pay(record, order)
         except (StoppedBeforePaying, PaymentNotMade) as stopped:
             final = EntryState.FAILED if isinstance(stopped, PaymentNotMade) else EntryState.ABANDONED
             await record.mark(final, str(stopped))
             raise
         return Standing(record, order, option, resumed=False)
 
-    def _how_to_pay(self, order: O) -> Bolt11Payment | None:
+    def _how_to_pay(self, record: Record, order: O) -> PaymentOption | None:
         """None: it is free, or done already; it must still be what was asked for. Raises RuleViolated, OrderFailed,
         NotPayable."""
-        option = checks.payable_option(order)
+        option = checks.payable_option(order, self._means)
         if option is None:
-            found = checks.order_violations(order, self._purchase.violations(order), self._terms)
+            found = checks.order_violations(order, self._violations(record, order), self._terms)
             checks.left_to_the_payer(order, found, self._terms)
         return option
 
     # --- before paying ----------------------------------------------------------------------------------------------
 
-    async def _agree(self, standing: Standing[O], option: Bolt11Payment) -> tuple[Invoice, Offer]:
+    async def _agree(self, standing: Standing[O], option: PaymentOption) -> tuple[Bill, Offer]:
         """Everything that must hold before paying, the payer's consent last. Raises StoppedBeforePaying."""
         order = standing.order
-        found = list(checks.order_violations(order, self._purchase.violations(order), self._terms))
-        # What makes an invoice unreadable (its length, say) is told with it.
+        found = list(checks.order_violations(order, self._violations(standing.record, order), self._terms))
+        # What makes an option unreadable (an invoice's length, say) is told with it.
         try:
-            invoice = checks.read_invoice(order, option)
+            bill = await self._means.read(order.order_id, option, resumed=standing.resumed)
         except RuleViolated as unreadable:
             raise RuleViolated([*found, *unreadable.violations], order_id=order.order_id) from None
-        found += self._invoice_violations(option, invoice)
-        if not standing.resumed and await self._payments.lookup(invoice.payment_hash) is not None:
-            text = "this node has tried to pay this invoice before"
-            found.append(RuleViolation("invoice_reused", "payment.bolt11.invoice", "BOLT 11", text))
+        found += bill.violations(self._customer.clock.now())
         left = checks.left_to_the_payer(order, found, self._terms)
         checks.check_fee(order, option, self._terms)
-        offer = self._offer(standing, option, invoice.payee, left)
+        offer = self._offer(standing, option, await bill.price(), left)
         if self._terms.pay and self._terms.confirm is not None:
             if not await self._terms.confirm(offer):
                 raise Declined("you declined; nothing was paid", order_id=order.order_id)
             # A person may have taken their time.
-            checks.left_to_the_payer(order, self._invoice_violations(option, invoice), self._terms)
-        return invoice, offer
+            checks.left_to_the_payer(order, list(bill.violations(self._customer.clock.now())), self._terms)
+            await bill.check_still_payable()
+        return bill, offer
 
-    def _invoice_violations(self, option: Bolt11Payment, invoice: Invoice) -> list[RuleViolation]:
-        now = self._customer.clock.now()
-        return list(checks.invoice_violations(option, invoice, self._session.lsp, self._info, now))
+    def _violations(self, record: Record, order: O) -> Iterator[RuleViolation]:
+        return self._purchase.violations(order, record.entry.refund_address)
 
     def _offer(
-        self, standing: Standing[O], option: Bolt11Payment, payee: NodeId, violations: tuple[RuleViolation, ...]
+        self,
+        standing: Standing[O],
+        option: PaymentOption,
+        cost: LightningCost | OnchainCost,
+        violations: tuple[RuleViolation, ...],
     ) -> Offer:
         return Offer(
             lsp=self._session.lsp,
@@ -170,10 +169,9 @@ class Ordering(Generic[O, D]):
             order_id=standing.order.order_id,
             fee=option.fee_total_sat,
             order_total=option.order_total_sat,
-            max_routing_fee=self._terms.routing_limit(option.order_total_sat),
+            cost=cost,
             blocks=self._purchase.blocks(),
             new_expiration=self._purchase.new_expiration(standing.order),
-            payee=payee,
             expires_at=option.expires_at,
             violations=violations,
             resumed=standing.resumed,
@@ -192,20 +190,11 @@ class Ordering(Generic[O, D]):
 
     # --- after paying -----------------------------------------------------------------------------------------------
 
-    def _outcome_of(self, standing: Standing[O]) -> Awaitable[Payment] | None:
-        """Of a payment that an earlier run sent; it is not sent again."""
-        if standing.payment is None:
-            return None
-        return paying.outcome(
-            self._payments, self._customer.clock, self._customer.patience, standing.payment.payment_hash
-        )
-
-    async def _finish(self, standing: Standing[O], payment: Awaitable[Payment] | None) -> Outcome[O, D]:
+    async def _finish(self, standing: Standing[O], sent: Sent) -> Outcome[O, D]:
         record = standing.record
         follower = Follower(self._customer, self._purchase, self._terms, record.order_id)
-        task = None if payment is None else asyncio.ensure_future(self._tell_paid(payment, record))
         try:
-            completed, paid = await follower.follow(task)
+            completed = await sent.follow(follower)
             self._customer.failpoint("client_completed")
             delivered = await follower.verify(standing.order, completed)
         except PaymentNotMade as failed:
@@ -217,16 +206,6 @@ class Ordering(Generic[O, D]):
         except NotDelivered as lost:
             await record.mark(EntryState.NOT_DELIVERED, str(lost))
             raise
-        finally:
-            if task is not None:
-                task.cancel()  # the waiting only: a payment in flight goes on
         await record.mark(EntryState.COMPLETED, order=completed)
         self._terms.tell(Step.DELIVERED, "delivered, and seen to be so", record.order_id)
-        return Outcome(completed, paid, delivered, standing.resumed)
-
-    async def _tell_paid(self, payment: Awaitable[Payment], record: Record) -> Payment:
-        ended = await payment
-        self._customer.failpoint("client_paid")
-        if ended.status is PaymentStatus.SUCCEEDED:
-            self._terms.tell(Step.PAID, f"paid; the route cost {ended.fee} msat", record.order_id)
-        return ended
+        return Outcome(completed, sent.payment, sent.transaction, delivered, standing.resumed)

@@ -24,6 +24,10 @@ class Patience:
     """For the LSP's last word on an order whose payment came back."""
     delivery: float = 300
     """For the LSP to complete an order that is paid."""
+    onchain: float = 3_600
+    """On-chain, for the LSP to take its next step once the chain has what it needs: to count a payment that has enough
+    confirmations, to deliver or give up (it may wait for its peer, or for funds), to send a refund. Blocks themselves
+    are waited for without end."""
     verify: float = 60
     """For our own node, or the list, to show what was delivered."""
     own_node: float = 300

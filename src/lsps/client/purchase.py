@@ -43,8 +43,12 @@ class Purchase(ABC, Generic[O, D]):
         """The method and params that ask for the order again."""
 
     @abstractmethod
-    def violations(self, order: O) -> Iterator[RuleViolation]:
-        """What is wrong with the order, but for its invoice."""
+    def params_with(self, refund_address: str) -> CreateOrderParams | ExtendParams:
+        """The params, with the refund address of our own wallet ("" for none) unless one was given."""
+
+    @abstractmethod
+    def violations(self, order: O, refund_address: str) -> Iterator[RuleViolation]:
+        """What is wrong with the order that answers `params_with(refund_address)`, but for its invoice."""
 
     @abstractmethod
     def blocks(self) -> int:
@@ -72,3 +76,9 @@ def key(params: CreateOrderParams | ExtendParams) -> str:
 def stored(order: ChannelOrder | ExtensionOrder) -> bytes:
     """The order as JSON for the journal, without the token that it mirrors."""
     return msgspec.json.encode(to_json(msgspec.structs.replace(order, token="")))
+
+
+def given_refund_address(parameters: str) -> str:
+    """Of a wish, as `key` wrote it; "" when none was given."""
+    address = msgspec.json.decode(parameters).get("refund_onchain_address")
+    return address if isinstance(address, str) else ""

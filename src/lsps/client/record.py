@@ -10,7 +10,7 @@ from lsps.lightning import bolt11
 from lsps.lightning.bolt11 import InvalidInvoice
 from lsps.protocol.lsps1 import ChannelOrder
 from lsps.protocol.lsps7 import ExtensionOrder
-from lsps.store.journal import Entry, EntryState, Journal
+from lsps.store.journal import Entry, EntryState, Journal, OnchainTransaction
 from lsps.units import OrderId
 
 
@@ -34,16 +34,23 @@ class Record:
         order_as_json = self.entry.order if order is None else stored(order)
         await self._write(replace(self.entry, state=state, note=note, order=order_as_json))
 
+    async def keep(self, transaction: OnchainTransaction) -> OnchainTransaction:
+        """What pays for the order; another process's, if that was faster."""
+        kept = await self._journal.keep_transaction(self.entry.number, transaction)
+        self.entry = replace(self.entry, transaction=kept)
+        return kept
+
     async def ordered(self, order: ChannelOrder | ExtensionOrder) -> None:
         """The LSP's reply to create_order, whatever is wrong with it."""
-        option = order.payment.bolt11
+        bolt11 = order.payment.bolt11
+        ends = (option.expires_at for _, option in order.payment.options())
         entry = replace(
             self.entry,
             state=EntryState.ORDERED,
             order_id=order.order_id,
             order=stored(order),
-            expires_at=None if option is None else option.expires_at,
-            payment_hash=None if option is None else payment_hash(option.invoice),
+            expires_at=max(ends, default=None),
+            payment_hash=None if bolt11 is None else payment_hash(bolt11.invoice),
         )
         await self._write(entry)
 

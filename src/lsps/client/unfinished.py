@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic
 
-from lsps.client.checks import invoice_violations, order_violations, payable_option, read_invoice
+from lsps.client.checks import order_violations, payable_option
 from lsps.client.customer import Customer
 from lsps.client.errors import (
     LspRefused,
@@ -18,11 +18,12 @@ from lsps.client.errors import (
     RuleViolated,
     Unreachable,
 )
+from lsps.client.means import Means, NothingSent, Sent
 from lsps.client.purchase import D, O, Purchase
-from lsps.client.record import Record, payment_hash
+from lsps.client.record import Record
 from lsps.client.terms import Step, Terms
-from lsps.node.contract import NodeError, NodeInfo, Payment, Payments, PaymentStatus
-from lsps.protocol.payment import Bolt11Payment, OrderState, PaymentState
+from lsps.node.contract import NodeError, NodeInfo
+from lsps.protocol.payment import OrderState, PaymentOption, PaymentState
 from lsps.protocol.rules import RuleViolation, Severity
 from lsps.store.journal import Entry, EntryState
 
@@ -32,28 +33,35 @@ _UNANSWERED_FOR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Standing(Generic[O]):
-    """An order of ours. `option` is how it is to be paid; None: nothing (more) is. `payment` is the one that an earlier
-    run sent, if it did."""
+    """An order of ours. `option` is how it is to be paid; None: nothing (more) is. `sent` is what an earlier run paid
+    for it."""
 
     record: Record
     order: O
-    option: Bolt11Payment | None
+    option: PaymentOption | None
     resumed: bool
-    payment: Payment | None = None
+    sent: Sent = field(default_factory=NothingSent)
 
 
 class Unfinished(Generic[O, D]):
-    """Looks through earlier orders of one purchase."""
+    """Looks through earlier orders of one purchase, which may have been paid by `every` means. `means` pays now."""
 
     def __init__(
-        self, customer: Customer, purchase: Purchase[O, D], terms: Terms, info: NodeInfo, payments: Payments
+        self,
+        customer: Customer,
+        purchase: Purchase[O, D],
+        terms: Terms,
+        info: NodeInfo,
+        means: Means,
+        every: Sequence[Means],
     ) -> None:
         self._customer = customer
         self._session = customer.session
         self._purchase = purchase
         self._terms = terms
         self._info = info
-        self._payments = payments
+        self._means = means
+        self._every = every
 
     async def find(self) -> Standing[O] | None:
         """The order to go on with; None: order afresh. Raises OrderInFlight if a new one is wanted in spite of it, and
@@ -82,12 +90,13 @@ class Unfinished(Generic[O, D]):
         if entry.order_id is None:
             await self._unanswered(record)
             return None
-        payment = None if entry.payment_hash is None else await self._payments.lookup(entry.payment_hash)
-        if payment is not None and payment.status is not PaymentStatus.FAILED:
-            if self._terms.new:
-                await self._refuse_new_in_flight(record, payment)
-                return None
-            return Standing(record, self._purchase.read_order(entry.order), None, True, payment)
+        ordered = self._purchase.read_order(entry.order)
+        for means in self._every:
+            if (sent := await means.sent(record, ordered.payment)) is not None:
+                if self._terms.new:
+                    await self._refuse_new_in_flight(record, sent)
+                    return None
+                return Standing(record, ordered, None, True, sent)
         if self._terms.new:
             if entry.state is EntryState.PAYING:
                 await record.mark(EntryState.FAILED, "nothing was paid, and a new order was wanted")
@@ -101,14 +110,14 @@ class Unfinished(Generic[O, D]):
         text = "an earlier order was never answered: unknown, unpaid, it expires; ordering again"
         self._terms.tell(Step.UNANSWERED, text)
 
-    async def _refuse_new_in_flight(self, record: Record, payment: Payment) -> None:
+    async def _refuse_new_in_flight(self, record: Record, sent: Sent) -> None:
         """In flight is from paying to the LSP's final state. Raises OrderInFlight."""
         try:
             order = await self._ask(record)
             state = order.order_state
         except (LspRefused, Unreachable, RuleViolated, NodeError):
             state = OrderState.CREATED
-        if payment.status is PaymentStatus.IN_FLIGHT or state is OrderState.CREATED:
+        if sent.is_in_flight or state is OrderState.CREATED:
             raise OrderInFlight(record.order_id)
         final = EntryState.COMPLETED if state is OrderState.COMPLETED else EntryState.NOT_DELIVERED
         await record.mark(final, f"the LSP's last word, not verified: {state}", order)
@@ -121,7 +130,7 @@ class Unfinished(Generic[O, D]):
             await self._drop(record, EntryState.FAILED, "the LSP does not know it any more")
             return None
         try:
-            option = payable_option(order)
+            option = payable_option(order, self._means)
         except OrderFailed:
             await self._drop(record, EntryState.FAILED, "it failed or expired, unpaid")
             return None
@@ -129,24 +138,25 @@ class Unfinished(Generic[O, D]):
             await self._drop(record, EntryState.ABANDONED, str(other))
             return None
         # HOLD or PAID though this node did not pay: somebody did (this node, before it lost its records?).
-        if option is None or option.state in {PaymentState.HOLD, PaymentState.PAID}:
+        taken = any(one.state in {PaymentState.HOLD, PaymentState.PAID} for _, one in order.payment.options())
+        if option is None or taken:
             return Standing(record, order, None, True)
-        if (objection := self._objection(record, order, option)) is not None:
+        if (objection := await self._objection(record, order, option)) is not None:
             await self._drop(record, EntryState.ABANDONED, objection)
             return None
         return Standing(record, order, option, True)
 
-    def _objection(self, record: Record, order: O, option: Bolt11Payment) -> str | None:
+    async def _objection(self, record: Record, order: O, option: PaymentOption) -> str | None:
         """Why an unpaid order is not paid now. A fresh one takes its place, and is checked in full."""
-        if payment_hash(option.invoice) != record.entry.payment_hash:
-            return "its invoice is not the one that was first given"
-        found = list(order_violations(order, self._purchase.violations(order), self._terms))
+        if not self._means.is_as_agreed(self._purchase.read_order(record.entry.order).payment, option):
+            return "what it asks to be paid is not what it first did"
+        asked = self._purchase.violations(order, record.entry.refund_address)
+        found = list(order_violations(order, asked, self._terms))
         try:
-            invoice = read_invoice(order, option)
+            bill = await self._means.read(order.order_id, option, resumed=True)
         except RuleViolated as broken:
             return str(broken)
-        now = self._customer.clock.now()
-        found += invoice_violations(option, invoice, self._session.lsp, self._info, now)
+        found += bill.violations(self._customer.clock.now())
         texts = [violation.text for violation in found if violation.severity is Severity.MUST]
         return "; ".join(texts) or None
 

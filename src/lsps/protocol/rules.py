@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from lsps.lightning.bech32 import InvalidAddress, decode_address
@@ -13,6 +14,9 @@ from lsps.units import Network, OrderId, Sat
 
 MAX_ORDER_ID_LENGTH = 64
 MAX_INVOICE_LENGTH = 2048
+MOST_CONFIRMATIONS = 6
+"""bLIP-51 §3.3: with so many the LSP MUST count an on-chain payment, whatever it says it wants."""
+_BLOCK = timedelta(minutes=10)
 
 
 class Severity(StrEnum):
@@ -106,3 +110,12 @@ def check_payment_address(option: OnchainPayment, network: Network) -> Iterator[
         yield RuleViolation(
             "address", "payment.onchain.address", "bLIP-51 §3.3, bLIP-50 LSPS0.onchain_address", str(invalid)
         )
+
+
+def check_time_to_confirm(option: OnchainPayment, now: datetime) -> Iterator[RuleViolation]:
+    """That a payment sent now can be expected to count in time: when the option expires first, the LSP gives the money
+    back (bLIP-51 §3.3), less fees. Even without confirmations a block is allowed for."""
+    blocks = min(max(option.min_onchain_payment_confirmations, 1), MOST_CONFIRMATIONS)
+    if option.expires_at - now < blocks * _BLOCK:
+        text = f"it is too late to pay on-chain: {blocks} confirmations take longer than the option lasts"
+        yield RuleViolation("onchain_expired", "payment.onchain.expires_at", "lsps: time to confirm", text)

@@ -7,10 +7,13 @@ same ones, and an unknown outcome is settled by their fate before anything else 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lsps import logs
 from lsps.failpoints import Failpoint
+from lsps.node import coins
 from lsps.node.contract import (
     Channels,
     Messages,
@@ -34,10 +37,6 @@ from lsps.units import Outpoint, Sat
 
 _log = logging.getLogger("lsps.service")
 
-INPUT_WEIGHT = 272
-"""A P2WPKH input; a Taproot one is lighter."""
-OTHER_WEIGHT = 560
-"""Everything else of a funding transaction: overhead, the channel's output, change."""
 WEIGHT_PER_VBYTE = 4
 
 
@@ -60,13 +59,22 @@ class Opening:
     async def inputs_for(self, terms: ChannelTerms, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
         """Free wallet outputs that fund the channel and leave the reserve; None when there are not enough."""
         taken = await self.store.reserved_inputs()
-        free = [utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken and await self._is_ours(utxo)]
-        return None if self.offer is None else choose(free, capacity(terms), self.offer.reserve, sat_per_kw)
+        free = await self._ours([utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken])
+        return None if self.offer is None else coins.choose(free, capacity(terms), sat_per_kw, self.offer.reserve)
 
-    async def _is_ours(self, utxo: Utxo) -> bool:
-        """What a customer paid is not spent before it is earned: it may have to go back, from that very output."""
-        order = await self.store.order_of_address(utxo.address)
-        return order is None or deposits.is_free_to_spend(order, utxo.outpoint)
+    async def _ours(self, coins: Iterable[Utxo]) -> list[Utxo]:
+        """What a customer paid is not spent before it is earned: it may have to go back, from that very output. An
+        order is read once, however many outputs were paid to its address."""
+        tip = await self.store.deposits_read_to()
+        by_address: defaultdict[str, list[Utxo]] = defaultdict(list)
+        for utxo in coins:
+            by_address[utxo.address].append(utxo)
+        ours: list[Utxo] = []
+        for address, utxos in by_address.items():
+            order = await self.store.order_of_address(address)
+            earned = None if order is None else deposits.free_to_spend(order, tip)
+            ours += [utxo for utxo in utxos if earned is None or utxo.outpoint in earned]
+        return ours
 
     async def choose_inputs(self, order: Order) -> Event | PutOff:
         if self.offer is None:
@@ -112,20 +120,6 @@ class Opening:
 def capacity(terms: ChannelTerms) -> Sat:
     """bLIP-51 §4.1: at least lsp_balance_sat + client_balance_sat; we open exactly that."""
     return terms.lsp_balance + terms.client_balance
-
-
-def choose(free: list[Utxo], wanted: Sat, reserve: Sat, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
-    """The largest outputs first, so that inputs are few: enough for `wanted` and the fee, leaving `reserve` in all."""
-    total = sum(int(utxo.amount) for utxo in free)
-    chosen: list[Outpoint] = []
-    amount = 0
-    for utxo in sorted(free, key=lambda utxo: (-int(utxo.amount), utxo.outpoint)):
-        chosen.append(utxo.outpoint)
-        amount += int(utxo.amount)
-        fee = -(-sat_per_kw * (OTHER_WEIGHT + INPUT_WEIGHT * len(chosen)) // 1000)
-        if amount >= int(wanted) + fee:
-            return tuple(chosen) if total - int(wanted) - fee >= int(reserve) else None
-    return None
 
 
 def _request(order: Order, terms: ChannelTerms, funding: Funding) -> OpenRequest:

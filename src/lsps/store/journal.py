@@ -5,13 +5,13 @@ An entry is written before create_order is sent and again before anything is pai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from lsps.units import NodeId, OrderId
+from lsps.units import BlockHeight, NodeId, OrderId, Outpoint, Sat
 
 
 class EntryState(Enum):
@@ -32,11 +32,26 @@ class EntryState(Enum):
     """Refused by us before paying, or the payer declined."""
 
 
+@dataclass(frozen=True, slots=True)
+class OnchainTransaction:
+    """The signed transaction that pays for an order: `paid` to the LSP's address, at `fee`. Its inputs are in blocks at
+    or above `since`, or in none if a reorganisation took them back."""
+
+    txid: str
+    raw: bytes
+    paid: Sat
+    fee: Sat
+    inputs: tuple[Outpoint, ...]
+    since: BlockHeight
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One order. (node, lsp, method, parameters) makes two orders the same wish; `parameters` is canonical JSON.
 
     `number` is the journal's own, 0 for a new entry. `order`: the LSP's newest reply as JSON, empty before the first.
+    `refund_address` is one of our own wallet's, made for this order alone; "" when there is none. `transaction` is kept
+    by `Journal.keep_transaction` and by nothing else.
     """
 
     number: int = 0
@@ -54,16 +69,29 @@ class Entry:
     order: bytes = b""
     payment_hash: bytes | None = None
     note: str = ""
+    refund_address: str = ""
+    transaction: OnchainTransaction | None = None
 
 
 class Journal(Protocol):
     """Durable before each call returns. Several processes may use one journal."""
 
     async def add(self, entry: Entry) -> Entry:
-        """Store a new entry; returned with its number."""
+        """Store a new entry, which has no transaction; returned with its number."""
         ...
 
-    async def update(self, entry: Entry) -> None: ...
+    async def update(self, entry: Entry) -> None:
+        """All but the transaction, which stays as it is."""
+        ...
+
+    async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
+        """Keep what pays for this entry's order, once and for good. Returns what is kept: another process may have been
+        faster, and then it is its transaction that pays."""
+        ...
+
+    async def inputs_in_use(self, node: NodeId) -> Set[Outpoint]:
+        """What the kept transactions of this node's unfinished entries spend."""
+        ...
 
     async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
         """Entries of the same wish that are ORDERED or PAYING, or ASKED without a reply; the newest first."""

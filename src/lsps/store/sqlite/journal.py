@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from lsps.store.journal import Entry, EntryState
+from lsps.store.journal import Entry, EntryState, OnchainTransaction
 from lsps.store.orders import StoreError
 from lsps.store.sqlite import statements as sql
 from lsps.store.sqlite.connection import open_for_writing
@@ -18,7 +18,7 @@ from lsps.store.sqlite.rows import Parameters, Row
 from lsps.store.sqlite.schema import JOURNAL, migrate
 from lsps.store.sqlite.times import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 from lsps.store.sqlite.writer import InlineWriter
-from lsps.units import NodeId, OrderId
+from lsps.units import BlockHeight, NodeId, OrderId, Outpoint, Sat
 
 
 def open_journal(path: Path) -> SqliteJournal:
@@ -56,6 +56,29 @@ class SqliteJournal:
         if changed != 1:
             raise StoreError(f"{self._path} has no entry {entry.number}")
 
+    async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
+        """Raises StoreError for an entry that was never added."""
+        parameters: Parameters = {
+            "entry": number,
+            "txid": transaction.txid,
+            "raw": transaction.raw,
+            "paid": int(transaction.paid),
+            "fee": int(transaction.fee),
+            "inputs": " ".join(str(outpoint) for outpoint in transaction.inputs),
+            "since": int(transaction.since),
+        }
+
+        await self._writer.run(lambda connection: connection.execute(sql.KEEP_TRANSACTION, parameters))
+        for entry in self._entries(sql.ENTRY, {"number": number}):
+            if entry.transaction is not None:
+                return entry.transaction
+        raise StoreError(f"{self._path} has no entry {number}")
+
+    async def inputs_in_use(self, node: NodeId) -> Set[Outpoint]:
+        with translated(self._path):
+            rows = self._connection.execute(sql.INPUTS_IN_USE, {"node": node.hex}).fetchall()
+        return {outpoint for (inputs,) in rows for outpoint in _outpoints(inputs)}
+
     async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
         wish: Parameters = {"node": node.hex, "lsp": lsp.hex, "method": method, "parameters": parameters}
         return self._entries(sql.UNFINISHED_ENTRIES, wish)
@@ -87,6 +110,7 @@ def _parameters(entry: Entry) -> Parameters:
         "payment_hash": entry.payment_hash,
         "note": entry.note,
         "reply": entry.order,
+        "refund_address": entry.refund_address,
     }
 
 
@@ -106,4 +130,17 @@ def _entry(row: Row) -> Entry:
         payment_hash=row[11],
         note=row[12],
         order=row[13],
+        refund_address=row[14],
+        transaction=_transaction(row),
     )
+
+
+def _transaction(row: Row) -> OnchainTransaction | None:
+    txid, raw, paid, fee, inputs, since = row[15:]
+    if txid is None:
+        return None
+    return OnchainTransaction(txid, raw, Sat(paid), Sat(fee), _outpoints(inputs), BlockHeight(since))
+
+
+def _outpoints(text: str) -> tuple[Outpoint, ...]:
+    return tuple(Outpoint.parse(outpoint) for outpoint in text.split())

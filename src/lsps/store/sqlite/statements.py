@@ -132,24 +132,35 @@ CHANGE_TOKEN = (
 
 _ENTRY = (
     "number, node, lsp, lsp_address, method, parameters, state, created_at, updated_at, expires_at, order_id,"
-    " payment_hash, note, reply"
+    " payment_hash, note, reply, refund_address, txid, raw, paid, fee, inputs, since"
 )
+_ENTRIES = "entries{} LEFT JOIN transactions ON entry = number"
 
 ADD_ENTRY = (
     "INSERT INTO entries (node, lsp, lsp_address, method, parameters, state, created_at, updated_at, expires_at,"
-    " order_id, payment_hash, note, reply) VALUES (:node, :lsp, :lsp_address, :method, :parameters, :state,"
-    " :created_at, :updated_at, :expires_at, :order_id, :payment_hash, :note, :reply)"
+    " order_id, payment_hash, note, reply, refund_address) VALUES (:node, :lsp, :lsp_address, :method, :parameters,"
+    " :state, :created_at, :updated_at, :expires_at, :order_id, :payment_hash, :note, :reply, :refund_address)"
 )
 UPDATE_ENTRY = (
     "UPDATE entries SET node = :node, lsp = :lsp, lsp_address = :lsp_address, method = :method,"
     " parameters = :parameters, state = :state, created_at = :created_at, updated_at = :updated_at,"
-    " expires_at = :expires_at, order_id = :order_id, payment_hash = :payment_hash, note = :note, reply = :reply"
-    " WHERE number = :number"
+    " expires_at = :expires_at, order_id = :order_id, payment_hash = :payment_hash, note = :note, reply = :reply,"
+    " refund_address = :refund_address WHERE number = :number"
 )
 UNFINISHED_ENTRIES = (
-    f"SELECT {_ENTRY} FROM entries INDEXED BY entries_unfinished"
+    f"SELECT {_ENTRY} FROM {_ENTRIES.format(' INDEXED BY entries_unfinished')}"
     " WHERE node = :node AND lsp = :lsp AND method = :method AND parameters = :parameters"
     " AND state IN ('asked', 'ordered', 'paying') AND (state <> 'asked' OR order_id IS NULL)"
     " ORDER BY number DESC"
 )
-NEWEST_ENTRIES = f"SELECT {_ENTRY} FROM entries ORDER BY number DESC LIMIT :limit"
+NEWEST_ENTRIES = f"SELECT {_ENTRY} FROM {_ENTRIES.format('')} ORDER BY number DESC LIMIT :limit"
+ENTRY = f"SELECT {_ENTRY} FROM {_ENTRIES.format('')} WHERE number = :number"
+KEEP_TRANSACTION = (
+    "INSERT INTO transactions (entry, txid, raw, paid, fee, inputs, since)"
+    " SELECT number, :txid, :raw, :paid, :fee, :inputs, :since FROM entries WHERE number = :entry"
+    " ON CONFLICT (entry) DO NOTHING"
+)
+INPUTS_IN_USE = (
+    "SELECT inputs FROM entries INDEXED BY entries_unfinished JOIN transactions ON entry = number"
+    " WHERE node = :node AND state IN ('asked', 'ordered', 'paying')"
+)
