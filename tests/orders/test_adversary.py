@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from lsps.orders import pending
+from lsps.orders import deposits, pending
 from lsps.orders.events import (
     RefundLeft,
     RefundPublished,
@@ -22,6 +22,7 @@ from lsps.units import BlockHeight, Outpoint
 from tests.orders import samples
 from tests.orders.samples import CHANNEL_TERMS, NOW, RULES, TIP, later
 from tests.orders.test_deposits import (
+    DELIVERING,
     FAILING,
     ONE,
     STRANGER,
@@ -70,7 +71,7 @@ def test_a_payment_that_went_back_before_the_opening_pays_no_more() -> None:
 
 
 def test_a_refund_left_while_its_deposit_was_reorganised_is_made_after_all() -> None:
-    """The wallet cannot sign for a deposit that is in no block for the moment; once it is in one again, it goes back."""
+    """The wallet cannot sign for a deposit that is in no block for the moment; once it is in one, it goes back."""
     closing = run(order(invoice=False), listed(seen()), *FAILING)
     left = run(closing, RefundLeft(ONE, "the node cannot sign its refund: no confirmed output of this wallet"))
     again = run(left, listed(seen(height=None)), (listed(seen(height=ANOTHER_BLOCK)), later(blocks=1)))
@@ -94,6 +95,19 @@ def test_a_refund_that_the_network_never_took_is_replaced_too() -> None:
     assert pending.due_at(bumped) == later(seconds=2 * SIX_HOURS + 60).time
     told = run(bumped, (RefundPublished(ONE, "bb" * 32), later(seconds=SIX_HOURS + 120)))
     assert told.state is State.FAILED
+
+
+# --- other customers --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_earned_funds_no_channel_before_it_is_deep() -> None:
+    """One confirmation sells a channel, and a reorganisation of one block can undo the payment. It must not undo the
+    channel of another customer with it, who paid and was told COMPLETED."""
+    done = run(order(invoice=False), listed(seen()), *DELIVERING)
+    assert done.state is State.COMPLETED
+    assert not deposits.free_to_spend(done, TIP)
+    assert not deposits.free_to_spend(done, TIP + 4)
+    assert deposits.free_to_spend(done, TIP + 5) == {ONE}
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

@@ -341,14 +341,15 @@ def test_an_excess_goes_back_and_the_rest_stays() -> None:
     assert done.state is State.COMPLETED
     (deposit,) = pending.refunds_to_sign(done)
     assert (deposit.kept, deposit.excess) == (TOTAL, Sat(50_000))
-    assert not deposits.is_free_to_spend(done, ONE)
-    assert deposits.is_free_to_spend(run(order(invoice=False), listed(seen()), *DELIVERING), ONE)
+    assert not deposits.free_to_spend(done, TIP + 100)
+    exact = run(order(invoice=False), listed(seen()), *DELIVERING)
+    assert deposits.free_to_spend(exact, TIP + 100) == {ONE}
 
 
 @pytest.mark.parametrize("events", [[], [InputsChosen(INPUTS, 1_000)], [*FAILING]], ids=["paid", "opening", "failed"])
 def test_a_deposit_that_may_go_back_is_not_spent(events: list[Event]) -> None:
     """Until the order is delivered, its deposits fund no channel."""
-    assert not deposits.is_free_to_spend(run(order(), listed(seen()), *events), ONE)
+    assert not deposits.free_to_spend(run(order(), listed(seen()), *events), TIP + 100)
 
 
 # --- reorganisations --------------------------------------------------------------------------------------------------

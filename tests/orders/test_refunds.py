@@ -52,7 +52,7 @@ def test_what_is_left_is_the_rest_and_not_the_payment() -> None:
     assert (only(left).kept, only(left).excess) == (TOTAL, EXCESS)
     assert accounts(left) == replace(accounts(overpaid()), owed=50_000_000)
     assert accounts(left).unpaid == 0
-    assert deposits.is_free_to_spend(left, ONE)
+    assert deposits.free_to_spend(left, TIP + 100) == {ONE}
 
 
 def test_a_deposit_that_comes_back_with_its_refund_still_pays() -> None:

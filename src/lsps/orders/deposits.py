@@ -17,6 +17,8 @@ from lsps.units import BlockHeight, Outpoint, Sat
 _OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
 """Only now something is given back: what an order keeps of a deposit must not change once its refund is signed."""
 _CLOSED = frozenset({State.CLOSING, State.FAILED})
+SURE_DEPTH = 6
+"""Confirmations that are enough in any case (bLIP-51 §3.3)."""
 _UNDECIDED = frozenset({State.AWAITING_PAYMENT, State.PAID})
 _NEWEST_GONE = 10
 """How many payments that are gone, and of which nothing is left to do, an order remembers. Replacing one that is in no
@@ -93,12 +95,15 @@ def kept(option: OnchainOption) -> Sat:
     return _sum(deposit.kept for deposit in option.deposits if not deposit.gone)
 
 
-def is_free_to_spend(order: Order, outpoint: Outpoint) -> bool:
-    """Whether an output paid to the order's address is the LSP's own by now, and nothing of it is to go back."""
+def free_to_spend(order: Order, tip: BlockHeight) -> frozenset[Outpoint]:
+    """The outputs paid to the order's address that are the LSP's own by now, and of which nothing is to go back.
+
+    Deep enough that no reorganisation takes them from under another customer's channel that they would fund.
+    """
     if order.state is not State.COMPLETED or order.onchain is None:
-        return False
-    mine = (deposit for deposit in order.onchain.deposits if deposit.outpoint == outpoint)
-    return any(deposit.kept and not deposit.gone and not deposit.refund_due for deposit in mine)
+        return frozenset()
+    earned = (d for d in order.onchain.deposits if d.kept and not d.gone and not d.refund_due)
+    return frozenset(deposit.outpoint for deposit in earned if _depth(deposit, tip) >= SURE_DEPTH)
 
 
 def confirmed(option: OnchainOption, tip: BlockHeight) -> Sat:

@@ -110,13 +110,16 @@ def deposits_until(order: Order) -> BlockHeight | None:
 
     A reorganisation of that block may change them, so they are read again until it is buried.
     """
-    heights: list[BlockHeight] = []
-    for deposit in () if order.onchain is None else order.onchain.deposits:
-        if deposit.gone:
-            continue
-        under_way = deposit.height is None or (deposit.refund_due and not deposit.left and deposit.refunded_at is None)
-        heights.append(NEVER if under_way or deposit.height is None else deposit.refunded_at or deposit.height)
-    return max(heights, default=None)
+    deposits = () if order.onchain is None else order.onchain.deposits
+    return max((until for until in map(deposit_until, deposits) if until is not None), default=None)
+
+
+def deposit_until(deposit: Deposit) -> BlockHeight | None:
+    """As `deposits_until`, of one; None when it is gone."""
+    if deposit.gone:
+        return None
+    returning = deposit.refund_due and not deposit.left and deposit.refunded_at is None
+    return NEVER if returning or deposit.height is None else deposit.refunded_at or deposit.height
 
 
 def is_unpaid(order: Order) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from lsps import logs
 from lsps.clock import Clock, timeout
 from lsps.node.contract import Deposit, NodeError, Wallet
+from lsps.orders import pending
 from lsps.orders.events import DepositsSeen, SeenDeposit
 from lsps.orders.model import Order
 from lsps.service.channels import ChannelMirror, standing
@@ -74,7 +75,7 @@ class DepositReader:
         read_to = await self._store.deposits_read_to()
         buried = _below(min(tip, read_to), BURIED)
         changing = [order async for order in self._changing(buried)]
-        since = min([buried, *_heights(changing)])
+        since = min([buried, *_heights(changing, buried)])
         async with timeout(self._clock, READ_SECONDS):
             listed = await self._wallet.deposits(since)
         by_address: defaultdict[str, list[Deposit]] = defaultdict(list)
@@ -105,9 +106,13 @@ def _below(height: BlockHeight, blocks: int) -> BlockHeight:
     return BlockHeight(max(0, int(height) - blocks))
 
 
-def _heights(orders: Iterable[Order]) -> list[BlockHeight]:
-    options = (order.onchain for order in orders)
-    return [d.height for option in options if option is not None for d in option.deposits if d.height is not None]
+def _heights(orders: Iterable[Order], buried: BlockHeight) -> Iterator[BlockHeight]:
+    """Where the deposits are that may still change: not where others of the same orders are, which may be long ago."""
+    for order in orders:
+        for deposit in () if order.onchain is None else order.onchain.deposits:
+            until = pending.deposit_until(deposit)
+            if deposit.height is not None and until is not None and until >= buried:
+                yield deposit.height
 
 
 def _address(order: Order) -> str:

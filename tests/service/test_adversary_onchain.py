@@ -1,0 +1,111 @@
+"""Attacks on the service by those who pay it on-chain, and by bad luck: what must hold all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lsps.node.contract import Deposit
+from lsps.node.simulated.transactions import Output
+from lsps.service.offer import PaymentTerms
+from lsps.units import BlockHeight, Sat
+from tests.service.conftest import MakeWorld
+from tests.service.peers import Json, Peer, quiet
+from tests.service.world import OFFER, LspWorld
+
+ONCHAIN = replace(OFFER, payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1_000)))
+
+
+def refund_address(world: LspWorld) -> str:
+    return world.net.world.payer.new_address()
+
+
+async def order_channel(world: LspWorld, peer: Peer, **changes: Json) -> Json:
+    return await peer.order_channel(refund_onchain_address=refund_address(world), **changes)
+
+
+def onchain(order: Json) -> Any:
+    return order["payment"]["onchain"]
+
+
+async def pay(world: LspWorld, order: Json, *, more: int = 0, blocks: int = 1) -> str:
+    """The order's total to its address, and so many blocks."""
+    option = onchain(order)
+    txid = world.net.world.pay(option["address"], Sat(int(option["order_total_sat"]) + more))
+    await quiet()
+    if blocks:
+        world.mine(blocks)
+        await quiet()
+    return txid
+
+
+async def told(peer: Peer, order: Json) -> tuple[str, str]:
+    now = await peer.order(order)
+    return now["order_state"], onchain(now)["state"]
+
+
+def spray(world: LspWorld, address: str, count: int, amount: int = 330) -> None:
+    """One transaction with so many outputs to the address."""
+    world.net.world.payer.pay([Output(Sat(amount), address)] * count, 1_000)
+
+
+async def test_a_channel_is_sold_on_chain(make_world: MakeWorld) -> None:
+    """The story that the attacks start from."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        await pay(world, order)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+        assert len(await world.lsp_channels()) == 1
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+async def test_dust_costs_the_customer_and_not_the_choice_of_inputs(make_world: MakeWorld) -> None:
+    """However many outputs were paid to one address, its order is read once to see which of them are the LSP's own: a
+    price of a few hundred sat each must not buy seconds of everybody's time."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        spray(world, onchain(order)["address"], 300)
+        world.mine()
+        await quiet()
+        read: list[str] = []
+        order_of_address = world.store.order_of_address
+
+        async def counting(address: str) -> Any:
+            read.append(address)
+            return await order_of_address(address)
+
+        world.store.order_of_address = counting  # type: ignore[method-assign]
+        await alice.order_channel()
+        assert read.count(onchain(order)["address"]) == 1
+
+
+async def test_an_old_order_does_not_make_the_wallet_list_its_history(make_world: MakeWorld) -> None:
+    """Dust that waits for a block, paid to the address of an order of long ago, is no reason to read the wallet from
+    that order's block on, at every tip and every minute."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        await pay(world, order)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+        world.mine(300)
+        await world.pass_time(120)
+        since: list[int] = []
+        wallet = world.node.wallet
+        assert wallet is not None
+        deposits = wallet.deposits
+
+        async def listing(height: BlockHeight) -> Sequence[Deposit]:
+            since.append(int(height))
+            return await deposits(height)
+
+        wallet.deposits = listing  # type: ignore[method-assign]
+        world.net.world.pay(onchain(order)["address"], Sat(330))
+        await quiet()
+        await world.pass_time(120)
+        assert since
+        assert min(since) >= world.tip - 150
