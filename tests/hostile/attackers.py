@@ -78,7 +78,7 @@ class Tally:
     """Of one kind."""
 
     connections: int = 0
-    thrown_out: int = 0
+    ended: int = 0
     messages: int = 0
     answers: int = 0
 
@@ -200,7 +200,7 @@ class Crowd:
                 pass
             finally:
                 if writer is not None:
-                    tally.thrown_out += 1
+                    tally.ended += 1
                     writer.transport.abort()
             await asyncio.sleep(PAUSE_SECONDS)
 
