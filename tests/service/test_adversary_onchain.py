@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from lsps.node.contract import Deposit
+from lsps.node.contract import Deposit, InvoiceAlreadySettled
 from lsps.node.simulated.transactions import Output
 from lsps.service.offer import PaymentTerms
 from lsps.units import BlockHeight, Sat
@@ -94,18 +94,45 @@ async def test_an_old_order_does_not_make_the_wallet_list_its_history(make_world
         assert await told(alice, order) == ("COMPLETED", "PAID")
         world.mine(300)
         await world.pass_time(120)
-        since: list[int] = []
+        heights: list[int] = []
         wallet = world.node.wallet
         assert wallet is not None
         deposits = wallet.deposits
 
-        async def listing(height: BlockHeight) -> Sequence[Deposit]:
-            since.append(int(height))
-            return await deposits(height)
+        async def listing(since: BlockHeight) -> Sequence[Deposit]:
+            heights.append(int(since))
+            return await deposits(since)
 
         wallet.deposits = listing  # type: ignore[method-assign]
         world.net.world.pay(onchain(order)["address"], Sat(330))
         await quiet()
         await world.pass_time(120)
-        assert since
-        assert min(since) >= world.tip - 150
+        assert heights
+        assert min(heights) >= world.tip - 150
+
+
+# --- endless work -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_effect_whose_outcome_changes_nothing_waits_like_any_other(make_world: MakeWorld) -> None:
+    """The invoice beside an on-chain payment was settled in a former life of the store: cancelling it has no outcome
+    that moves the completed order. It is tried again later, not without end at once."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        tried: list[bytes] = []
+        invoices = world.node.invoices
+        assert invoices is not None
+
+        async def cancel(payment_hash: bytes) -> None:
+            tried.append(payment_hash)
+            raise InvoiceAlreadySettled
+
+        invoices.cancel = cancel  # type: ignore[method-assign]
+        order = await order_channel(world, alice)
+        await pay(world, order)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+        await world.pass_time(60)
+        before = len(tried)
+        await quiet(2_000)
+        assert 0 < before < 10
+        assert len(tried) == before

@@ -85,21 +85,21 @@ class Engine:
             self._failpoint("create_order.committed")
             return outcome.order
 
-    async def apply(self, order_id: OrderId, event: Event) -> None:
-        """Raises IllegalTransition, InputTaken, StoreUnavailable."""
+    async def apply(self, order_id: OrderId, event: Event) -> bool:
+        """Whether it changed anything. Raises IllegalTransition, InputTaken, StoreUnavailable."""
         while True:
             order = await self._store.order(order_id)
             if order is None:
-                return
+                return False
             now = self.now()
             outcome = step(order, await self._lease(order.terms, event), event, now, self._rules)
             if outcome == Outcome(order):
-                return
+                return False
             try:
                 await self._commit(outcome, now.time)
             except VersionConflict:
                 continue
-            return
+            return True
 
     async def _lease(self, terms: ChannelTerms | ExtensionTerms, event: Event) -> Lease | None:
         """The lease that the event may change: of the channel to extend, or of the one just opened."""

@@ -121,10 +121,13 @@ class Schedule:
             async with timeout(self._clock, EFFECT_SECONDS):
                 outcome = await self._effects.carry_out(order, effect)
             if not isinstance(outcome, PutOff):
-                await self._engine.apply(order.id, outcome)
+                changed = await self._engine.apply(order.id, outcome)
                 self._put_off_for.pop(order.id, None)
                 self._failpoint(f"{effect.name.name.lower()}.committed")
-                return
+                if changed:
+                    return
+                # Whatever still stands then would be due at once, again and again.
+                outcome = PutOff("its outcome changed nothing")
         except (NodeError, TimeoutError, IllegalTransition, StoreError, ClientRejected) as error:
             outcome = PutOff(str(error) or "the node did not answer in time")
         await self._put_off(effect, outcome)
