@@ -198,6 +198,18 @@ async def test_a_full_disk_is_error_1_and_reading_goes_on(world: LspWorld, alice
     assert (await alice.order_channel())["order_state"] == "CREATED"
 
 
+async def test_a_reply_that_the_node_does_not_send_frees_its_place(world: LspWorld, alice: Peer) -> None:
+    """A node that hangs while it sends holds up no more of a peer's places than for ten seconds."""
+    limit = OFFER.limits.requests_per_peer
+    world.net.world.faults.hang_next(world.lsp.node_id, "messages.send", times=limit)
+    for number in range(limit):
+        await alice.send(b'{"jsonrpc":"2.0","id":"%d","method":"lsps0.list_protocols"}' % number)
+    await quiet()
+    assert "too many" in (await alice.refused("lsps0.list_protocols"))["message"]
+    await world.clock.advance(10)
+    assert await alice.call("lsps0.list_protocols")
+
+
 # --- shapes of errors -----------------------------------------------------------------------------------------------
 
 CANNOT_PARSE = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}'

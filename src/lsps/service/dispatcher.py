@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lsps import logs
+from lsps.clock import Clock, timeout
 from lsps.failpoints import Failpoint
 from lsps.node.contract import Messages, NodeError
 from lsps.protocol import jsonrpc
@@ -30,6 +31,7 @@ _log = logging.getLogger("lsps.service")
 
 Handler = Callable[[NodeId, Any], Awaitable[Message]]
 LEARNT_PEERS = 10_000
+SEND_SECONDS = 10.0
 BUSY = "too many requests at once; wait for the answers, then try again"
 
 
@@ -70,6 +72,7 @@ class Dispatcher:
         limits: Limits,
         shapes: Shapes,
         is_customer: Callable[[NodeId], bool],
+        clock: Clock,
         failpoint: Failpoint,
     ) -> None:
         """`is_customer`: whether the peer has a channel with us."""
@@ -79,6 +82,7 @@ class Dispatcher:
         self._limits = limits
         self._shapes = shapes
         self._is_customer = is_customer
+        self._clock = clock
         self._failpoint = failpoint
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: Counter[NodeId] = Counter()
@@ -164,8 +168,11 @@ class Dispatcher:
         return jsonrpc.encode_error(request.id, answer.to_rpc(), shape=self._shapes.of(peer))
 
     async def _send(self, peer: NodeId, payload: bytes) -> None:
-        """A reply that cannot be delivered is no different from one that was, and was not followed up (bLIP-50)."""
+        """A reply that cannot be delivered is no different from one that was, and was not followed up (bLIP-50). A node
+        that does not get it out holds up nobody else."""
         try:
-            await self._messages.send(peer, payload)
-        except NodeError as error:
-            logs.event(_log, logging.INFO, "reply_not_delivered", peer=peer, reason=str(error))
+            async with timeout(self._clock, SEND_SECONDS):
+                await self._messages.send(peer, payload)
+        except (NodeError, TimeoutError) as error:
+            reason = str(error) or "the node did not send it in time"
+            logs.event(_log, logging.INFO, "reply_not_delivered", peer=peer, reason=reason)

@@ -198,7 +198,14 @@ class Service:
         protocols = tuple(number for number, part in ((1, offer.lsps1), (7, offer.lsps7)) if part is not None)
         routes.append(Route(lsps0.LIST_PROTOCOLS, Lsps0(protocols).list_protocols))
         dispatcher = Dispatcher(
-            node.messages, tuple(routes), self._in_work, offer.limits, shapes, self._has_channel, self._failpoint
+            node.messages,
+            tuple(routes),
+            self._in_work,
+            offer.limits,
+            shapes,
+            self._has_channel,
+            self._clock,
+            self._failpoint,
         )
         refunds = Refunds(wallet, self._failpoint)
         effects = Effects(self._invoices, self._mirror, opening, refunds, preimages, self._failpoint)
