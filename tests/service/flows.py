@@ -10,9 +10,11 @@ from pathlib import Path
 
 from lsps.node.contract import Payment, PaymentStatus
 from lsps.service.offer import Token
+from lsps.units import Sat
 from tests.service.ends import DELIVERED, REFUNDED
+from tests.service.onchain import audit, confirmed, price, selling
 from tests.service.peers import CHANNEL_ORDER, Json, Peer, quiet, until
-from tests.service.world import OFFER, LspWorld, lsp_world
+from tests.service.world import LspWorld, lsp_world
 
 FREE = Token("FREE", discount_percent=100, uses=5)
 BLOCKS = 144
@@ -28,6 +30,13 @@ class Flow:
     before: Callable[[LspWorld, Peer], Awaitable[None]] | None = None
     paid: bool = True
     free: bool = False
+    onchain: int | None = None
+    """Paid on-chain, and by how many satoshi too much."""
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether a refund is sent."""
+        return self.onchain is not None and (self.onchain > 0 or not self.delivers)
 
 
 async def close_the_channel(world: LspWorld, peer: Peer) -> None:
@@ -64,6 +73,8 @@ _CHECKED = {"check_channel.committed"}
 _CANCELLED = {"cancel_invoice.before", "cancel_invoice.after", "cancel_invoice.committed"}
 _TRIED = {"choose_inputs.committed", "open_channel.before", "open_channel.committed"}
 _OPENED = _TRIED | {"open_channel.after"}
+BACK = {f"{effect}_refund.{place}" for effect in ("sign", "publish") for place in ("before", "after", "committed")}
+_ONCHAIN = _CREATED | _CANCELLED
 
 EXTEND, OPEN = "lsps7.create_order", "lsps1.create_order"
 FLOWS = {
@@ -77,13 +88,22 @@ FLOWS = {
     "channel unpaid": Flow(OPEN, False, frozenset(_CREATED | _CANCELLED), forget_to_expire, paid=False),
     "channel free": Flow(OPEN, True, frozenset(_CREATED | _OPENED), free=True),
     "channel free but refused": Flow(OPEN, False, frozenset(_CREATED | _TRIED), refuse_channels, free=True),
+    "extension on-chain": Flow(EXTEND, True, frozenset(_ONCHAIN), onchain=0),
+    "extension on-chain that waits": Flow(EXTEND, True, frozenset(_ONCHAIN | _CHECKED), lose_the_list, onchain=0),
+    "extension overpaid": Flow(EXTEND, True, frozenset(_ONCHAIN | BACK), onchain=9_000),
+    "extension on-chain of a closing channel": Flow(
+        EXTEND, False, frozenset(_ONCHAIN | BACK), close_the_channel, onchain=0
+    ),
+    "channel on-chain": Flow(OPEN, True, frozenset(_ONCHAIN | _OPENED), onchain=0),
+    "channel overpaid": Flow(OPEN, True, frozenset(_ONCHAIN | _OPENED | BACK), onchain=9_000),
+    "channel on-chain but refused": Flow(OPEN, False, frozenset(_ONCHAIN | _TRIED | BACK), refuse_channels, onchain=0),
 }
 
 
 @asynccontextmanager
 async def stage(directory: Path) -> AsyncIterator[LspWorld]:
     """The world of the stories; its service is started."""
-    async with lsp_world(directory, offer=replace(OFFER, tokens=(FREE,))) as world:
+    async with lsp_world(directory, offer=replace(selling(), tokens=(FREE,)), price=price) as world:
         await world.open_channel(world.peers[0], DOOMED, 100_000)
         yield world
 
@@ -96,6 +116,10 @@ async def play(world: LspWorld, flow: Flow, deaths: Callable[[], bool] = lambda:
         params: Json = {"short_channel_id": str(doomed.scid), "channel_extension_expiry_blocks": BLOCKS}
     else:
         params = CHANNEL_ORDER | {"client_balance_sat": "0" if flow.free else "20000"}
+    refund_address = world.net.world.payer.new_address()
+    if flow.onchain is not None:
+        params |= {"refund_onchain_address": refund_address}
+    extended_to = world.tip + BLOCKS
     if flow.free and flow.before is not None:
         await flow.before(world, peer)
     request_id = await peer.send_request(flow.method, params | ({"token": "FREE"} if flow.free else {}))
@@ -109,11 +133,17 @@ async def play(world: LspWorld, flow: Flow, deaths: Callable[[], bool] = lambda:
     if not flow.free:
         if flow.before is not None:
             await flow.before(world, peer)
-        payment = peer.pay(order) if flow.paid else None
+        if flow.onchain is not None:
+            option = order["payment"]["onchain"]
+            world.net.pay(option["address"], Sat(int(option["order_total_sat"]) + flow.onchain))
+        else:
+            payment = peer.pay(order) if flow.paid else None
     for _ in range(40):
+        if flow.onchain is not None:
+            world.mine()
         await world.pass_time(5 if flow.paid else 100)
         await _revive(world, deaths)
-    return Story(world, peer, flow, order, payment, world.tip + BLOCKS)
+    return Story(world, peer, flow, order, payment, extended_to, confirmed(world, refund_address))
 
 
 async def _revive(world: LspWorld, deaths: Callable[[], bool]) -> None:
@@ -132,6 +162,8 @@ class Story:
     order: Json
     payment: asyncio.Task[Payment] | None
     extended_to: int
+    came_back: list[int]
+    """What blocks paid to the refund address, each."""
 
     async def delivered(self) -> bool:
         """Whether the node and the list show what was ordered, once. Anything between once and not at all fails."""
@@ -154,8 +186,11 @@ class Story:
             count = await self.world.store.token_count("FREE")
             assert (count.reserved, count.consumed) == (0, int(delivered))
         else:
-            told = (now["order_state"], now["payment"]["bolt11"]["state"])
+            method = "bolt11" if self.flow.onchain is None else "onchain"
+            told = (now["order_state"], now["payment"][method]["state"])
             assert told == (DELIVERED if delivered else REFUNDED)
+        assert len(self.came_back) == int(self.flow.goes_back)
+        await audit(self.world)
         if self.payment is not None:
             assert self.payment.done()
             paid = self.payment.result().status is PaymentStatus.SUCCEEDED

@@ -9,7 +9,9 @@ import pytest
 
 import lsps.service
 from lsps.orders.pending import EffectName
-from tests.service.flows import FLOWS, play, stage
+from tests.service.conftest import MakeWorld
+from tests.service.flows import BACK, FLOWS, play, stage
+from tests.service.onchain import DAY, HOUR, till
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -54,3 +56,24 @@ async def test_a_crash_at_any_place_ends_as_if_there_had_been_none(
         assert world.deaths >= 1
         await story.ended_well()
         assert await story.delivered() == flow.delivers
+
+
+@pytest.mark.parametrize("place", sorted(BACK))
+async def test_a_crash_while_a_refund_is_bumped(make_world: MakeWorld, place: str) -> None:
+    """bLIP-51 §3.3: the refund that replaces another spends the same outpoint, so one of all is mined, wherever the
+    process dies."""
+    async with till(make_world, "lsps7") as order:
+        world = order.world
+        await world.pass_time(DAY)
+        await order.pay_and_mine()
+        world.net.world.chain.least_sat_per_kw = 1_200
+        world.die_at(place)
+        await world.restart(again=True)
+        await world.pass_time(6 * HOUR + 1)
+        assert world.deaths >= 1
+        await world.restart()
+        await world.pass_time(60)
+        paid = await order.refund_confirms()
+        await order.mine(3)
+        (deposit,) = await order.deposits()
+        assert (order.came_back(), int(deposit.refunds[1].paid)) == ([paid], paid)
