@@ -66,10 +66,11 @@ class Leasing:
             return
 
     async def confirm(self, lease: Lease, channels: KnownChannels) -> None:
-        """A channel may have confirmed before its lease was known. Raises StoreUnavailable."""
+        """A channel may have confirmed before its lease was known, or anew, after a reorganisation, while nobody
+        listened. Raises StoreUnavailable."""
         channel = channels.get(lease.channel_id)
         height = None if channel is None else _confirmed_at(channel)
-        if lease.provisional_from is not None and height is not None:
+        if height is not None and leases.lease_step(lease, ChannelConfirmed(height)) is not lease:
             await self.apply(lease.channel_id, ChannelConfirmed(height))
 
     async def record(self, lsp: NodeId, granted: Iterable[LeaseToRecord], channels: KnownChannels) -> None:
