@@ -97,6 +97,12 @@ class Btcd:
         """Mines `blocks` blocks at once. A transaction is in the first one if it has reached btcd by then."""
         await self.call("generate", str(blocks))
 
+    async def disconnect(self, blocks: int) -> int:
+        """Makes the newest blocks invalid for good; returns the new height. Their transactions wait again."""
+        height = await self.height() - blocks
+        await self.call("invalidateblock", await self.call("getblockhash", str(height + 1)))
+        return height
+
     async def mempool(self) -> list[str]:
         """The ids of the transactions that wait for a block."""
         return list(await self.call("getrawmempool"))

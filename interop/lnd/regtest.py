@@ -147,6 +147,18 @@ class Regtest:
         await self._all_synced()
         return await self.btcd.height()
 
+    async def take_back(self, blocks: int = 1) -> int:
+        """A reorganisation: the newest blocks are no more, and what was in them waits again. Returns the new height
+        when every running node has seen it. The blocks mined next are others."""
+        height = await self.btcd.disconnect(blocks)
+
+        async def seen() -> bool:
+            running = [node for node in self.nodes.values() if node.process.running]
+            return all([(await node.lncli("getinfo"))["block_height"] == height for node in running])
+
+        await eventually(f"every node is back at block {height}", seen)
+        return height
+
     async def _all_synced(self) -> None:
         await asyncio.gather(*(node.wait_synced() for node in self.nodes.values() if node.process.running))
 

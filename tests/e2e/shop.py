@@ -29,7 +29,7 @@ from interop.lnd.macaroons import bake
 from interop.lnd.node import Node
 from interop.lnd.process import TETHER, Process
 from interop.lnd.regtest import eventually
-from lsps.node.lnd.permissions import BUYING, SERVING
+from lsps.node.lnd.permissions import BUYING, SERVING, SERVING_ONCHAIN
 
 LSPS = Path(sys.executable).parent / "lsps"
 COMMAND_SECONDS = 240
@@ -134,12 +134,28 @@ class Shop:
         assert ran.code == 0, ran
         return list(ran.json["orders"])
 
+    async def ledger(self) -> dict[str, Any]:
+        """What `lsps ledger --json` says, which must balance."""
+        ran = await run(
+            ["ledger", "--config", str(self.directory / "lsps.toml"), "--json"], environment(self.directory, None)
+        )
+        assert ran.code == 0, ran
+        return dict(ran.json)
+
+
+async def closed_shop(node: Node, directory: Path, **tables: Any) -> Shop:
+    """A configured shop that does not serve yet, with the macaroon that its offer needs."""
+    onchain = tables.get("payment", {}).get("onchain", False)
+    macaroon = await bake(node, "serving-onchain", SERVING_ONCHAIN) if onchain else await bake(node, "serving", SERVING)
+    shop = Shop(node, macaroon, directory)
+    shop.configure(**tables)
+    return shop
+
 
 @contextlib.asynccontextmanager
 async def shop_on(node: Node, directory: Path, **tables: Any) -> AsyncIterator[Shop]:
     """A shop that serves; stopped at the end of the block. `tables` as Shop.configure takes them."""
-    shop = Shop(node, await bake(node, "serving", SERVING), directory)
-    shop.configure(**tables)
+    shop = await closed_shop(node, directory, **tables)
     await shop.start()
     try:
         yield shop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from interop.lnd.node import LncliError, Node
@@ -36,6 +37,36 @@ async def pending_channels(node: Node, peer: Node) -> list[dict[str, Any]]:
 async def channels_between(node: Node, peer: Node) -> dict[str, dict[str, Any]]:
     """Its open channels with this peer by funding outpoint."""
     return {each["channel_point"]: each for each in await node.channels() if each["remote_pubkey"] == peer.node_id}
+
+
+@dataclass(frozen=True)
+class Received:
+    """An output to an address of a wallet. `confirmations` is 0 while it waits for a block."""
+
+    txid: str
+    amount: int
+    confirmations: int
+
+
+async def received(node: Node, address: str) -> list[Received]:
+    """All that the node's wallet ever got at this address."""
+    return [
+        Received(tx["tx_hash"], int(output["amount"]), int(tx["num_confirmations"]))
+        for tx in await transactions(node)
+        for output in tx["output_details"]
+        if output["address"] == address
+    ]
+
+
+async def spenders(node: Node, outpoint: str) -> set[str]:
+    """The transactions of the node's wallet that spend this output, confirmed or not."""
+    listed = await transactions(node)
+    return {tx["tx_hash"] for tx in listed if outpoint in {one["outpoint"] for one in tx["previous_outpoints"]}}
+
+
+async def transactions(node: Node) -> list[dict[str, Any]]:
+    """All that its wallet knows, unconfirmed ones too."""
+    return list((await node.lncli("listchaintxns", "--start_height=0", "--end_height=-1"))["transactions"])
 
 
 def scid(channel: dict[str, Any]) -> str:
