@@ -210,7 +210,7 @@ def node_with(features: set[int]) -> NodeInfo:
 def test_what_a_node_cannot_deliver_is_named(offer: Offer, features: set[int], key: str) -> None:
     """bLIP-51 §1, BOLT 9: large, zero-conf and zero-reserve channels may be offered only by a node that can."""
     with pytest.raises(CannotDeliver) as caught:
-        check_offer(offer, node_with(features))
+        check_offer(offer, node_with(features), sees_fees=False)
     assert caught.value.key == key
     assert str(caught.value).startswith(f"{key}: ")
 
@@ -218,7 +218,7 @@ def test_what_a_node_cannot_deliver_is_named(offer: Offer, features: set[int], k
 @pytest.mark.parametrize(("offer", "features"), CAN)
 def test_what_a_node_can_deliver_passes(offer: Offer, features: set[int]) -> None:
     """Either bit of a feature, compulsory or optional, must be enough."""
-    check_offer(offer, node_with(features))
+    check_offer(offer, node_with(features), sees_fees=False)
 
 
 # --- the operator's price function ------------------------------------------------------------------------------------
