@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lsps.node.contract import Deposit, InvoiceAlreadySettled
 from lsps.node.simulated.transactions import Output
@@ -12,6 +15,7 @@ from lsps.service.offer import PaymentTerms
 from lsps.units import BlockHeight, Sat
 from tests.service.conftest import MakeWorld
 from tests.service.peers import Json, Peer, quiet
+from tests.service.test_restore import back_up, restore
 from tests.service.world import OFFER, LspWorld
 
 ONCHAIN = replace(OFFER, payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1_000)))
@@ -136,3 +140,58 @@ async def test_an_effect_whose_outcome_changes_nothing_waits_like_any_other(make
         await quiet(2_000)
         assert 0 < before < 10
         assert len(tried) == before
+
+
+# --- an old copy of the store -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("paid", [False, True], ids=["not paid in the copy", "paid in the copy"])
+async def test_an_old_copy_opens_no_second_channel(make_world: MakeWorld, tmp_path: Path, paid: bool) -> None:
+    """docs/backup.md: a channel sold for an on-chain payment since the copy was made is there at the node, under the
+    order's id: it is this order's, with the lease that goes with it, and nothing is opened again."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        if paid:
+            world.faults.hang_next(world.lsp.node_id, "wallet.inputs")
+            await pay(world, order)
+            assert await told(alice, order) == ("CREATED", "PAID")
+        back_up(tmp_path)
+        if not paid:
+            await pay(world, order)
+        await world.pass_time(90)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+        sold = (await alice.order(order))["channel"]["funding_outpoint"]
+        await restore(world, tmp_path)
+        await world.pass_time(120)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+        assert (await alice.order(order))["channel"]["funding_outpoint"] == sold
+        assert len(await world.lsp_channels()) == 1
+        world.mine()
+        await quiet()
+        assert len(await world.store.open_leases(None, 10)) == 1
+
+
+async def test_an_old_copy_sells_nothing_for_what_went_back(make_world: MakeWorld, tmp_path: Path) -> None:
+    """The payment came, the opening failed, and the refund is in a block; the copy knows of none of it. The order is
+    not delivered for money that is gone, and nothing goes back twice."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        back_up(tmp_path)
+        world.faults.refuse_channels(alice.node.node_id)
+        await pay(world, order)
+        await world.pass_time(90)
+        world.mine(3)
+        await quiet()
+        assert await told(alice, order) == ("FAILED", "REFUNDED")
+        world.faults.clear(alice.node.node_id)
+        await restore(world, tmp_path)
+        await world.pass_time(120)
+        assert await told(alice, order) == ("CREATED", "EXPECT_PAYMENT")
+        await world.pass_time(2 * 86_400)
+        assert await told(alice, order) == ("FAILED", "REFUNDED")
+        assert not await world.lsp_channels()
+        (deposit,) = (await world.stored(order)).onchain.deposits  # type: ignore[union-attr]
+        assert deposit.left
+        assert not deposit.refunds

@@ -75,20 +75,40 @@ async def test_a_payment_held_when_the_store_was_lost(world: LspWorld, alice: Pe
 
 
 async def test_a_channel_opened_and_paid_since_an_old_copy(world: LspWorld, alice: Peer, tmp_path: Path) -> None:
-    """The copy is from while the order was paid: what the node settled since is not sold again, and nothing wrong is
-    told; the operator finds the order waiting, and why in the log."""
+    """The copy is from while the order was paid: the node knows the channel by the order's id. It is not sold again,
+    and has its lease."""
+    order = await _sold_since(world, alice, tmp_path)
+    await restore(world, tmp_path)
+    await world.pass_time(4 * 3600)
+    assert len(await world.lsp_channels()) == 1
+    assert await alice.told(order) == DELIVERED
+    assert len(await world.store.open_leases(None, 10)) == 1
+
+
+async def test_a_channel_opened_paid_and_closed_since_an_old_copy(world: LspWorld, alice: Peer, tmp_path: Path) -> None:
+    """The node has forgotten the channel: what it settled since is not sold again, and nothing wrong is told; the
+    operator finds the order waiting, and why in the log."""
+    order = await _sold_since(world, alice, tmp_path)
+    world.mine()
+    (channel,) = await world.lsp_channels()
+    await world.close_channel(channel)
+    await restore(world, tmp_path)
+    await world.pass_time(4 * 3600)
+    assert not await world.lsp_channels()
+    assert await alice.told(order) == WAITING
+
+
+async def _sold_since(world: LspWorld, alice: Peer, directory: Path) -> Json:
+    """A channel that is paid in the copy, and is opened and settled since."""
     order = await alice.order_channel()
     world.faults.hang_next(world.lsp.node_id, "wallet.inputs")
     payment = alice.pay(order)
     await quiet()
-    back_up(tmp_path)
+    back_up(directory)
     await world.pass_time(90)
     await until(payment.done)
     assert payment.result().status is PaymentStatus.SUCCEEDED
-    await restore(world, tmp_path)
-    await world.pass_time(4 * 3600)
-    assert len(await world.lsp_channels()) == 1
-    assert await alice.told(order) == WAITING
+    return order
 
 
 async def test_what_an_old_copy_does_not_know(world: LspWorld, alice: Peer, tmp_path: Path) -> None:

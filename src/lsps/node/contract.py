@@ -262,6 +262,8 @@ class Channel:
     scid: Scid | None
     aliases: tuple[Scid, ...]
     peer_alias: Scid | None
+    memo: str = ""
+    """What its OpenRequest said, as long as the node remembers it: no longer than the channel lives."""
 
     def confirmed_at(self) -> BlockHeight | None:
         return None if self.scid is None else BlockHeight(self.scid.block)
@@ -277,8 +279,8 @@ class ChannelGone:
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
     """A channel to open: `capacity` in all, of which `push` is the peer's. `inputs` are spent, all of them and no
-    others, so none may be superfluous (Refused); change comes back to the wallet. `memo` is for people. `zero_conf`:
-    usable before it confirms."""
+    others, so none may be superfluous (Refused); change comes back to the wallet. `memo` is for people, and for a
+    store that lost the opening (Channel). `zero_conf`: usable before it confirms."""
 
     peer: NodeId
     capacity: Sat

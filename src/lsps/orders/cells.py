@@ -247,6 +247,7 @@ def choose(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rul
 
 
 def opened(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:
+    """By this store's opening; or of an order that is paid only, by one that the store has lost (docs/backup.md)."""
     if not isinstance(event, ChannelOpened) or not isinstance(order.terms, ChannelTerms):
         raise IllegalTransition(order, event)
     lease = leases.begin(order, order.terms, event.funding, lease, now)

@@ -50,6 +50,7 @@ TRANSITIONS: dict[tuple[State, type[Event]], Handler] = {
     (S.PAID, TimePassed): cells.give_up,
     (S.PAID, ChannelChecked): cells.checked,
     (S.PAID, InputsChosen): cells.choose,
+    (S.PAID, ChannelOpened): cells.opened,
     (S.FULFILLING, PaymentHeld): cells.held_again,
     (S.FULFILLING, InvoiceCancelled): cells.cancelled_noted,
     (S.FULFILLING, TimePassed): cells.same,

@@ -112,6 +112,7 @@ class ChannelsContract:
         await env.mine(CONFIRMATIONS)
         channel = await in_state(env.seller, funding, ChannelState.OPEN)
         assert (channel.capacity, channel.pushed, channel.private) == (capacity, Sat(1_000), True)
+        assert channel.memo == request.memo
         assert channel.opener is Opener.US
         with pytest.raises(Refused):
             await env.seller.channels.open(request)

@@ -35,6 +35,7 @@ def channel(**changes: Any) -> pb.Channel:
         "initiator": True,
         "alias_scids": [int(ALIAS)],
         "peer_scid_alias": int(PEER_ALIAS),
+        "memo": "for an order",
     }
     return pb.Channel(**(fields | changes))
 
@@ -84,6 +85,7 @@ async def test_an_open_channel_is_read_whole() -> None:
                 scid=CONFIRMED,
                 aliases=(ALIAS,),
                 peer_alias=PEER_ALIAS,
+                memo="for an order",
             ),
         )
 
@@ -106,7 +108,10 @@ async def test_pending_and_closing_channels_are_listed() -> None:
         assert (found.state, found.opener, found.pushed) == (ChannelState.PENDING, Opener.PEER, Sat(94_000))
         lists(at, channel(), pending=closing())
         (found,) = await at.node.channels.list()
-        assert found.state is ChannelState.CLOSING
+        assert (found.state, found.memo) == (ChannelState.CLOSING, "")
+        lists(at, pending=opening(memo="for an order"))
+        (found,) = await at.node.channels.list()
+        assert found.memo == "for an order"
 
 
 class Events:

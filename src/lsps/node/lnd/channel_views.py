@@ -26,6 +26,7 @@ def open_channel(channel: pb.Channel) -> Channel:
         scid=_scid(scid),
         aliases=tuple(Scid.from_int(alias) for alias in channel.alias_scids),
         peer_alias=_scid(channel.peer_scid_alias),
+        memo=channel.memo,
     )
 
 
@@ -49,6 +50,7 @@ def pending_channel(pending: pb.PendingChannelsResponse.PendingChannel, state: C
         scid=None,
         aliases=(),
         peer_alias=None,
+        memo=pending.memo,
     )
 
 

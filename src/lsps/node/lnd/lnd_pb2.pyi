@@ -232,7 +232,7 @@ class ListChannelsResponse(_message.Message):
     def __init__(self, channels: _Optional[_Iterable[_Union[Channel, _Mapping]]] = ...) -> None: ...
 
 class Channel(_message.Message):
-    __slots__ = ("remote_pubkey", "channel_point", "chan_id", "capacity", "local_balance", "remote_balance", "private", "initiator", "push_amount_sat", "alias_scids", "zero_conf", "zero_conf_confirmed_scid", "peer_scid_alias")
+    __slots__ = ("remote_pubkey", "channel_point", "chan_id", "capacity", "local_balance", "remote_balance", "private", "initiator", "push_amount_sat", "alias_scids", "zero_conf", "zero_conf_confirmed_scid", "peer_scid_alias", "memo")
     REMOTE_PUBKEY_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_POINT_FIELD_NUMBER: _ClassVar[int]
     CHAN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -246,6 +246,7 @@ class Channel(_message.Message):
     ZERO_CONF_FIELD_NUMBER: _ClassVar[int]
     ZERO_CONF_CONFIRMED_SCID_FIELD_NUMBER: _ClassVar[int]
     PEER_SCID_ALIAS_FIELD_NUMBER: _ClassVar[int]
+    MEMO_FIELD_NUMBER: _ClassVar[int]
     remote_pubkey: str
     channel_point: str
     chan_id: int
@@ -259,7 +260,8 @@ class Channel(_message.Message):
     zero_conf: bool
     zero_conf_confirmed_scid: int
     peer_scid_alias: int
-    def __init__(self, remote_pubkey: _Optional[str] = ..., channel_point: _Optional[str] = ..., chan_id: _Optional[int] = ..., capacity: _Optional[int] = ..., local_balance: _Optional[int] = ..., remote_balance: _Optional[int] = ..., private: _Optional[bool] = ..., initiator: _Optional[bool] = ..., push_amount_sat: _Optional[int] = ..., alias_scids: _Optional[_Iterable[int]] = ..., zero_conf: _Optional[bool] = ..., zero_conf_confirmed_scid: _Optional[int] = ..., peer_scid_alias: _Optional[int] = ...) -> None: ...
+    memo: str
+    def __init__(self, remote_pubkey: _Optional[str] = ..., channel_point: _Optional[str] = ..., chan_id: _Optional[int] = ..., capacity: _Optional[int] = ..., local_balance: _Optional[int] = ..., remote_balance: _Optional[int] = ..., private: _Optional[bool] = ..., initiator: _Optional[bool] = ..., push_amount_sat: _Optional[int] = ..., alias_scids: _Optional[_Iterable[int]] = ..., zero_conf: _Optional[bool] = ..., zero_conf_confirmed_scid: _Optional[int] = ..., peer_scid_alias: _Optional[int] = ..., memo: _Optional[str] = ...) -> None: ...
 
 class PendingChannelsRequest(_message.Message):
     __slots__ = ()
@@ -268,7 +270,7 @@ class PendingChannelsRequest(_message.Message):
 class PendingChannelsResponse(_message.Message):
     __slots__ = ("pending_open_channels", "pending_force_closing_channels", "waiting_close_channels")
     class PendingChannel(_message.Message):
-        __slots__ = ("remote_node_pub", "channel_point", "capacity", "local_balance", "remote_balance", "initiator", "private")
+        __slots__ = ("remote_node_pub", "channel_point", "capacity", "local_balance", "remote_balance", "initiator", "private", "memo")
         REMOTE_NODE_PUB_FIELD_NUMBER: _ClassVar[int]
         CHANNEL_POINT_FIELD_NUMBER: _ClassVar[int]
         CAPACITY_FIELD_NUMBER: _ClassVar[int]
@@ -276,6 +278,7 @@ class PendingChannelsResponse(_message.Message):
         REMOTE_BALANCE_FIELD_NUMBER: _ClassVar[int]
         INITIATOR_FIELD_NUMBER: _ClassVar[int]
         PRIVATE_FIELD_NUMBER: _ClassVar[int]
+        MEMO_FIELD_NUMBER: _ClassVar[int]
         remote_node_pub: str
         channel_point: str
         capacity: int
@@ -283,7 +286,8 @@ class PendingChannelsResponse(_message.Message):
         remote_balance: int
         initiator: Initiator
         private: bool
-        def __init__(self, remote_node_pub: _Optional[str] = ..., channel_point: _Optional[str] = ..., capacity: _Optional[int] = ..., local_balance: _Optional[int] = ..., remote_balance: _Optional[int] = ..., initiator: _Optional[_Union[Initiator, str]] = ..., private: _Optional[bool] = ...) -> None: ...
+        memo: str
+        def __init__(self, remote_node_pub: _Optional[str] = ..., channel_point: _Optional[str] = ..., capacity: _Optional[int] = ..., local_balance: _Optional[int] = ..., remote_balance: _Optional[int] = ..., initiator: _Optional[_Union[Initiator, str]] = ..., private: _Optional[bool] = ..., memo: _Optional[str] = ...) -> None: ...
     class PendingOpenChannel(_message.Message):
         __slots__ = ("channel",)
         CHANNEL_FIELD_NUMBER: _ClassVar[int]

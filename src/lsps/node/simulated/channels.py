@@ -41,6 +41,7 @@ class SimulatedChannel:
     confirmations: int
     balances: dict[NodeId, int]
     aliases: dict[NodeId, Scid]
+    memo: str = ""
     state: ChannelState = ChannelState.PENDING
     scid: Scid | None = None
     in_flight: dict[Htlc, Msat] = field(default_factory=dict)
@@ -73,4 +74,5 @@ class SimulatedChannel:
             scid=self.scid,
             aliases=(self.aliases[node_id],) if negotiated else (),
             peer_alias=self.aliases[other] if negotiated else None,
+            memo=self.memo if node_id == self.opener else "",
         )

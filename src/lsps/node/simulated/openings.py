@@ -161,6 +161,7 @@ class Openings:
                     request.peer: request.push.to_msat().value,
                 },
                 aliases={node.node_id: world.graph.new_alias(), request.peer: world.graph.new_alias()},
+                memo=request.memo,
             )
         )
         return funding
