@@ -65,6 +65,7 @@ class FakeLsp:
         self.on_held = "deliver"
         self.open_with: Json = {}
         self.lists_extensions = True
+        self.takes_onchain = False
         self._preimages: dict[str, bytes] = {}
 
     def methods(self) -> list[str]:
@@ -147,6 +148,17 @@ class FakeLsp:
             },
             **own,
         }
+        if self.takes_onchain and (refund_address := params.get("refund_onchain_address")):
+            order["payment"]["onchain"] = {
+                "state": "EXPECT_PAYMENT",
+                "expires_at": write_datetime(now + timedelta(days=1)),
+                "fee_total_sat": str(FEE),
+                "order_total_sat": str(total),
+                "address": await self.node.wallet.new_address(),
+                "min_onchain_payment_confirmations": 1,
+                "min_fee_for_0conf": None,
+                "refund_onchain_address": refund_address,
+            }
         self.orders[order_id] = order
         return order
 

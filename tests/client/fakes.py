@@ -14,6 +14,7 @@ from typing import Any
 from lsps.node.contract import Message, Peer, PeerNotConnected, PeerOffline, PeerOnline, Resumed
 from lsps.node.simulated.clock import settle
 from lsps.store.journal import Entry, EntryState, OnchainTransaction
+from lsps.store.orders import InputTaken
 from lsps.units import NodeId, Outpoint
 
 LSP = NodeId("02" + "c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5")
@@ -83,15 +84,18 @@ class MemoryJournal:
 
     async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
         entry = self.entries[number]
+        others = [
+            inputs_of(other) for other in self.entries.values() if is_unfinished(other) and other.number != number
+        ]
+        if not set(transaction.inputs).isdisjoint(set().union(*others)):
+            raise InputTaken
         kept = entry.transaction or transaction
-        self.entries[number] = replace(entry, transaction=kept)
+        self.entries[number] = replace(entry, transaction=kept, state=EntryState.PAYING)
         self.log.append(self.entries[number])
         return kept
 
     async def inputs_in_use(self, node: NodeId) -> Set[Outpoint]:
-        unfinished = {EntryState.ASKED, EntryState.ORDERED, EntryState.PAYING}
-        entries = [entry for entry in self.entries.values() if entry.node == node and entry.state in unfinished]
-        return {outpoint for entry in entries if entry.transaction for outpoint in entry.transaction.inputs}
+        return set().union(*(inputs_of(entry) for entry in self.entries.values() if is_unfinished(entry)))
 
     async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
         wish = (node, lsp, method, parameters)
@@ -114,6 +118,14 @@ class MemoryJournal:
     def states(self) -> list[EntryState]:
         """Of all entries, the oldest first."""
         return [entry.state for entry in self.entries.values()]
+
+
+def is_unfinished(entry: Entry) -> bool:
+    return entry.state in {EntryState.ASKED, EntryState.ORDERED, EntryState.PAYING}
+
+
+def inputs_of(entry: Entry) -> tuple[Outpoint, ...]:
+    return () if entry.transaction is None else entry.transaction.inputs
 
 
 class PlayedMessages:

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsps.store.journal import Entry, EntryState, Journal
-from lsps.store.orders import StoreError, StoreUnavailable
+from lsps.store.journal import Entry, EntryState, Journal, OnchainTransaction
+from lsps.store.orders import InputTaken, StoreError, StoreUnavailable
 from lsps.store.sqlite.journal import open_journal
-from lsps.units import OrderId
+from lsps.store.sqlite.schema import JOURNAL, migrations
+from lsps.units import OrderId, Outpoint, Sat
 from tests.store import strategies
 from tests.store.contract import FEW
 from tests.store.opened import PROJECT, by_hand
-from tests.store.samples import LSP, OTHER_LSP, PEER, START, after
+from tests.store.samples import LSP, OTHER_LSP, PEER, START, TIP, after
 
 WISH = Entry(
     node=PEER,
@@ -45,6 +46,19 @@ ENTRIES = st.builds(
     order=st.binary(max_size=200),
     payment_hash=st.none() | strategies.hashes,
     note=st.text(max_size=50),
+    refund_address=st.text(max_size=50),
+)
+TRANSACTIONS = st.builds(
+    OnchainTransaction,
+    txid=strategies.hashes.map(bytes.hex),
+    raw=st.binary(min_size=1, max_size=200),
+    paid=st.integers(0, 21 * 10**14).map(Sat),
+    fee=st.integers(0, 21 * 10**14).map(Sat),
+    inputs=st.lists(strategies.outpoints, min_size=1, max_size=4, unique=True).map(tuple),
+    since=strategies.heights,
+)
+PAYS = OnchainTransaction(
+    "11" * 32, b"\x01", Sat(20_000), Sat(600), (Outpoint("aa" * 32, 0), Outpoint("bb" * 32, 1)), TIP
 )
 
 
@@ -98,6 +112,80 @@ async def test_only_what_is_there_can_be_updated(journal: Journal) -> None:
     with pytest.raises(StoreError, match="update it"):
         await journal.add(entry)
     assert await journal.newest(10) == [entry]
+
+
+# --- what pays on-chain ---------------------------------------------------------------------------------------------
+
+
+@FEW
+@given(entry=ENTRIES, changed=ENTRIES, kept=TRANSACTIONS, late=TRANSACTIONS)
+async def test_a_transaction_is_kept_once_and_for_good(
+    journal: Journal, entry: Entry, changed: Entry, kept: OnchainTransaction, late: OnchainTransaction
+) -> None:
+    """The first is the entry's: a second gets the first as an answer, and no update takes it away."""
+    for other in await journal.newest(1_000):
+        await journal.update(replace(other, state=EntryState.COMPLETED))
+    number = (await journal.add(entry)).number
+    assert await journal.keep_transaction(number, kept) == kept
+    assert await journal.keep_transaction(number, late) == kept
+    changed = replace(changed, number=number, state=EntryState.FAILED)
+    await journal.update(changed)
+    assert await journal.newest(1) == [replace(changed, transaction=kept)]
+
+
+async def test_an_entry_with_a_transaction_is_being_paid(journal: Journal) -> None:
+    """It is PAYING from then on, and a process that does not know of it cannot abandon it; its end can come."""
+    stale = await journal.add(replace(WISH, state=EntryState.ORDERED, order_id=OrderId("one")))
+    await journal.keep_transaction(stale.number, PAYS)
+    await journal.update(replace(stale, state=EntryState.ABANDONED, note="declined"))
+    [entry] = await journal.unfinished(PEER, LSP, WISH.method, WISH.parameters)
+    assert (entry.state, entry.transaction) == (EntryState.PAYING, PAYS)
+    await journal.update(replace(entry, state=EntryState.FAILED))
+    assert (await journal.newest(1))[0].state is EntryState.FAILED
+    await journal.update(replace(await journal.add(WISH), state=EntryState.ABANDONED))
+    assert (await journal.newest(1))[0].state is EntryState.ABANDONED
+
+
+async def test_no_two_unfinished_entries_spend_the_same(journal: Journal) -> None:
+    """An input of another unfinished entry of the same node is refused, and nothing is written; a finished one's is
+    free, and so is another node's."""
+    one, other, foreign = await journal.add(WISH), await journal.add(WISH), await journal.add(replace(WISH, node=LSP))
+    overlapping = replace(PAYS, txid="22" * 32, inputs=(Outpoint("cc" * 32, 0), PAYS.inputs[1]))
+    await journal.keep_transaction(one.number, PAYS)
+    assert await journal.inputs_in_use(PEER) == set(PAYS.inputs)
+    assert await journal.inputs_in_use(LSP) == set()
+    with pytest.raises(InputTaken):
+        await journal.keep_transaction(other.number, overlapping)
+    assert [entry.transaction for entry in await journal.newest(3)] == [None, None, PAYS]
+    await journal.keep_transaction(foreign.number, overlapping)
+    await journal.update(replace(one, state=EntryState.COMPLETED))
+    assert await journal.inputs_in_use(PEER) == set()
+    assert await journal.keep_transaction(other.number, overlapping) == overlapping
+
+
+async def test_a_transaction_belongs_to_an_entry(journal: Journal) -> None:
+    """None is kept for an entry that was never added."""
+    with pytest.raises(StoreError, match="no entry 7"):
+        await journal.keep_transaction(7, PAYS)
+
+
+async def test_a_journal_from_before_on_chain_payments(tmp_path: Path) -> None:
+    """Its entries are as they were, without refund address and transaction."""
+    path = tmp_path / "client.db"
+    with by_hand(path) as file:
+        file.executescript(migrations(JOURNAL)[0])
+        file.execute(f"PRAGMA application_id = {JOURNAL.application_id}")
+        file.execute("PRAGMA user_version = 1")
+        file.execute(
+            "INSERT INTO entries VALUES (1, ?, ?, '', ?, ?, 'paying', 0, 0, NULL, 'one', NULL, '', x'')",
+            (PEER.hex, LSP.hex, WISH.method, WISH.parameters),
+        )
+    journal = open_journal(path)
+    [entry] = await journal.newest(10)
+    assert (entry.order_id, entry.state) == (OrderId("one"), EntryState.PAYING)
+    assert (entry.refund_address, entry.transaction) == ("", None)
+    assert await journal.keep_transaction(entry.number, PAYS) == PAYS
+    await journal.close()
 
 
 ADD = """

@@ -73,7 +73,7 @@ class Bill(ABC):
 
     @abstractmethod
     async def pay(self, record: Record) -> Sent:
-        """Begin to pay; what a later run needs to know of it is in the journal first."""
+        """Begin to pay; what a later run needs to know of it is in the journal first. Raises StoppedBeforePaying."""
 
 
 class Means(ABC):

@@ -26,6 +26,7 @@ from lsps.protocol.payment import Payment as PaymentObject
 from lsps.protocol.rules import MOST_CONFIRMATIONS, RuleViolation
 from lsps.protocol.sanitize import sanitize
 from lsps.store.journal import OnchainTransaction
+from lsps.store.orders import InputTaken
 from lsps.units import BlockHeight, OrderId, Outpoint, Sat
 
 _log = logging.getLogger("lsps.client")
@@ -35,6 +36,7 @@ CONFIRM_WITHIN = 6
 _REORG = 144
 """Blocks after which a reorganisation is not reckoned with."""
 _WEIGHT_PER_VBYTE = 4
+_ATTEMPTS = 5
 
 
 class Onchain(Means):
@@ -100,7 +102,9 @@ class _OnchainBill(Bill):
             self.terms.tell(Step.NOTICED, f"{text} (bLIP-51 §3.3)", self.order_id)
         sat_per_kw = await self._feerate()
         signed, inputs = await self._sign(sat_per_kw)
-        limit = self.terms.onchain_limit(self.option.order_total_sat)
+        # A person agreed to the fee that was shown.
+        agreed = None if self.terms.confirm is None or self._ready is None else self._ready.fee
+        limit = agreed or self.terms.onchain_limit(self.option.order_total_sat)
         if signed.fee > limit:
             raise OnchainFeeTooHigh(signed.fee, limit, _per_vbyte(sat_per_kw), order_id=self.order_id)
         since = await self._since(inputs)
@@ -149,7 +153,7 @@ class _OnchainBill(Bill):
     async def pay(self, record: Record) -> Sent:
         if self._ready is None:
             raise TypeError("a bill is priced before it is paid")
-        transaction = await record.keep(self._ready)
+        transaction = await self._keep(record, self._ready)
         self.customer.failpoint("client_signed")
         await publish(self.wallet, transaction)
         self.customer.failpoint("client_published")
@@ -157,6 +161,16 @@ class _OnchainBill(Bill):
         text = f"transaction {transaction.txid} pays the order"
         self.terms.tell(Step.PUBLISHED, text, record.order_id)
         return OnchainSent(self.customer, self.wallet, record, transaction, self.option)
+
+    async def _keep(self, record: Record, ready: OnchainTransaction) -> OnchainTransaction:
+        """Another purchase may have chosen the same inputs at the same time: then others are chosen."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return await record.keep(ready)
+            except InputTaken:
+                await self.price()
+                ready = self._ready or ready
+        raise FundsMissing("other payments keep taking what was to pay this: try again later", order_id=self.order_id)
 
 
 def _per_vbyte(sat_per_kw: int) -> float:

@@ -74,12 +74,13 @@ class Ordering(Generic[O, D]):
             if not self._terms.pay:
                 return Outcome(standing.order, None, None, None, standing.resumed)
             await self._claim(record)
+            self._customer.failpoint("client_paying")
+            self._terms.tell(Step.PAYING, f"paying {offer.order_total} sat", offer.order_id)
+            sent = await bill.pay(record)
         except StoppedBeforePaying as stopped:
             await record.mark(EntryState.ABANDONED, str(stopped))
             raise
-        self._customer.failpoint("client_paying")
-        self._terms.tell(Step.PAYING, f"paying {offer.order_total} sat", offer.order_id)
-        return await self._finish(standing, await bill.pay(record))
+        return await self._finish(standing, sent)
 
     # --- ordering ---------------------------------------------------------------------------------------------------
 

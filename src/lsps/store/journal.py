@@ -81,12 +81,16 @@ class Journal(Protocol):
         ...
 
     async def update(self, entry: Entry) -> None:
-        """All but the transaction, which stays as it is."""
+        """All but the transaction, which stays as it is. An entry that has one is never ABANDONED, whatever a process
+        that does not know of it says."""
         ...
 
     async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
         """Keep what pays for this entry's order, once and for good. Returns what is kept: another process may have been
-        faster, and then it is its transaction that pays."""
+        faster, and then it is its transaction that pays. From then on the entry is PAYING.
+
+        Raises InputTaken when another unfinished entry's transaction spends one of the inputs.
+        """
         ...
 
     async def inputs_in_use(self, node: NodeId) -> Set[Outpoint]:

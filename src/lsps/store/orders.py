@@ -29,7 +29,7 @@ class VersionConflict(StoreError):
 
 
 class InputTaken(StoreError):
-    """Another order's opening has reserved one of the inputs: choose others. Nothing was written."""
+    """Another order has one of the inputs, for its channel or its payment: choose others. Nothing was written."""
 
 
 class TokenUsedUp(StoreError):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lsps.store.journal import Entry, EntryState, OnchainTransaction
-from lsps.store.orders import StoreError
+from lsps.store.orders import InputTaken, StoreError
 from lsps.store.sqlite import statements as sql
 from lsps.store.sqlite.connection import open_for_writing
 from lsps.store.sqlite.failures import translated
@@ -68,7 +68,15 @@ class SqliteJournal:
             "since": int(transaction.since),
         }
 
-        await self._writer.run(lambda connection: connection.execute(sql.KEEP_TRANSACTION, parameters))
+        def keep(connection: sqlite3.Connection) -> None:
+            others = connection.execute(sql.INPUTS_OF_OTHERS, {"entry": number}).fetchall()
+            taken = {outpoint for (inputs,) in others for outpoint in _outpoints(inputs)}
+            if not taken.isdisjoint(transaction.inputs):
+                raise InputTaken("another order's payment spends one of these inputs: choose others")
+            connection.execute(sql.KEEP_TRANSACTION, parameters)
+            connection.execute(sql.PAYING, {"number": number, "state": EntryState.PAYING.value})
+
+        await self._writer.run(keep)
         for entry in self._entries(sql.ENTRY, {"number": number}):
             if entry.transaction is not None:
                 return entry.transaction

@@ -143,7 +143,8 @@ ADD_ENTRY = (
 )
 UPDATE_ENTRY = (
     "UPDATE entries SET node = :node, lsp = :lsp, lsp_address = :lsp_address, method = :method,"
-    " parameters = :parameters, state = :state, created_at = :created_at, updated_at = :updated_at,"
+    " parameters = :parameters, state = CASE WHEN :state = 'abandoned' AND EXISTS (SELECT 1 FROM transactions WHERE"
+    " entry = number) THEN state ELSE :state END, created_at = :created_at, updated_at = :updated_at,"
     " expires_at = :expires_at, order_id = :order_id, payment_hash = :payment_hash, note = :note, reply = :reply,"
     " refund_address = :refund_address WHERE number = :number"
 )
@@ -159,6 +160,12 @@ KEEP_TRANSACTION = (
     "INSERT INTO transactions (entry, txid, raw, paid, fee, inputs, since)"
     " SELECT number, :txid, :raw, :paid, :fee, :inputs, :since FROM entries WHERE number = :entry"
     " ON CONFLICT (entry) DO NOTHING"
+)
+PAYING = "UPDATE entries SET state = :state WHERE number = :number"
+INPUTS_OF_OTHERS = (
+    "SELECT inputs FROM entries INDEXED BY entries_unfinished JOIN transactions ON entry = number"
+    " WHERE node = (SELECT node FROM entries WHERE number = :entry) AND state IN ('asked', 'ordered', 'paying')"
+    " AND number <> :entry"
 )
 INPUTS_IN_USE = (
     "SELECT inputs FROM entries INDEXED BY entries_unfinished JOIN transactions ON entry = number"
