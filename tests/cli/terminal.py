@@ -17,6 +17,7 @@ from lsps.cli.shell import Shell
 from lsps.client.patience import Patience
 from lsps.node.contract import Channel, Node
 from lsps.service.offer import ExtensionOffer, Offer, Token, Unleased
+from lsps.service.pricing import PriceFunction
 from lsps.testing import OFFER, QUICK, LspNetwork, Policy, network
 from lsps.units import Sat
 
@@ -140,8 +141,10 @@ class Town:
 
 
 @asynccontextmanager
-async def town(directory: Path, offer: Offer = SELLING, policy: Policy | None = None) -> AsyncIterator[Town]:
-    async with network(offer=offer, directory=directory, policy=policy) as net:
+async def town(
+    directory: Path, offer: Offer = SELLING, policy: Policy | None = None, price: PriceFunction | None = None
+) -> AsyncIterator[Town]:
+    async with network(offer=offer, price=price, directory=directory, policy=policy) as net:
         nodes = net.nodes
         channel = await nodes.open_channel(nodes.lsp, nodes.clients[0], Sat(2_000_000), push=Sat(900_000))
         (directory / "lsps.toml").write_text('store = "sqlite://lsp.db"\n')  # for `lsps orders --service`

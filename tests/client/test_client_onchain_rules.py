@@ -16,6 +16,7 @@ from lsps.client.errors import (
     PaidNotDelivered,
     RuleViolated,
 )
+from lsps.client.patience import Patience
 from lsps.client.terms import Progress, Step
 from lsps.store.journal import EntryState
 from lsps.units import BlockHeight, Sat
@@ -27,8 +28,13 @@ from tests.client.test_client_journal import Killed, dies_at
 MAINNET = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 
 
-async def extend(market: Shop, steps: list[Progress] | None = None, **terms: Any) -> Any:
-    async with market.client() as lsp:
+SHORT = Patience(onchain=600)
+
+
+async def extend(
+    market: Shop, steps: list[Progress] | None = None, patience: Patience | None = None, **terms: Any
+) -> Any:
+    async with market.client(patience=patience) as lsp:
         told = [] if steps is None else steps
         wish: Json = {"blocks": BLOCKS, "max_fee": LIMIT, "pay_with": "onchain", "on_progress": told.append} | terms
         return await lsp.lsps7.extend(scid(market), **wish)
@@ -212,11 +218,11 @@ async def test_a_payment_that_is_not_counted_after_six_confirmations() -> None:
     call goes on."""
     async with shop() as market:
         market.lsp.takes_onchain = True
-        task = asyncio.create_task(extend(market))
+        task = asyncio.create_task(extend(market, patience=SHORT))
         await until(lambda: published(market))
         for blocks in (0, 1, 4):
             market.net.mine(blocks)
-            for _ in range(100):
+            for _ in range(8):
                 await market.net.clock.sleep(100)
             assert not task.done()
         market.net.mine()
@@ -279,11 +285,11 @@ async def test_given_up_before_the_payment_confirmed() -> None:
     """FAILED while the payment waits for a block: what arrives late must come back as well, so it is waited for."""
     async with shop() as market:
         market.lsp.takes_onchain = True
-        task = asyncio.create_task(extend(market))
+        task = asyncio.create_task(extend(market, patience=SHORT))
         await until(lambda: published(market))
         order = market.lsp.orders["order-1"]
         order["order_state"] = "FAILED"
-        for _ in range(50):
+        for _ in range(8):
             await market.net.clock.sleep(100)
         assert not task.done()
         market.net.mine()

@@ -70,12 +70,12 @@ class Ordering(Generic[O, D]):
         if option is None:
             return await self._finish(standing, standing.sent)
         try:
-            bill, offer = await self._agree(standing, option)
-            if not self._terms.pay:
+            bill = await self._agree(standing, option)
+            if bill is None:
                 return Outcome(standing.order, None, None, None, standing.resumed)
             await self._claim(record)
             self._customer.failpoint("client_paying")
-            self._terms.tell(Step.PAYING, f"paying {offer.order_total} sat", offer.order_id)
+            self._terms.tell(Step.PAYING, f"paying {option.order_total_sat} sat", record.order_id)
             sent = await bill.pay(record)
         except StoppedBeforePaying as stopped:
             await record.mark(EntryState.ABANDONED, str(stopped))
@@ -133,8 +133,9 @@ class Ordering(Generic[O, D]):
 
     # --- before paying ----------------------------------------------------------------------------------------------
 
-    async def _agree(self, standing: Standing[O], option: PaymentOption) -> tuple[Bill, Offer]:
-        """Everything that must hold before paying, the payer's consent last. Raises StoppedBeforePaying."""
+    async def _agree(self, standing: Standing[O], option: PaymentOption) -> Bill | None:
+        """Everything that must hold before paying, the payer's consent last; None when it is to be ordered only. Raises
+        StoppedBeforePaying."""
         order = standing.order
         found = list(checks.order_violations(order, self._violations(standing.record, order), self._terms))
         # What makes an option unreadable (an invoice's length, say) is told with it.
@@ -145,14 +146,16 @@ class Ordering(Generic[O, D]):
         found += bill.violations(self._customer.clock.now())
         left = checks.left_to_the_payer(order, found, self._terms)
         checks.check_fee(order, option, self._terms)
-        offer = self._offer(standing, option, await bill.price(), left)
-        if self._terms.pay and self._terms.confirm is not None:
-            if not await self._terms.confirm(offer):
+        if not self._terms.pay:
+            return None
+        cost = await bill.price()
+        if self._terms.confirm is not None:
+            if not await self._terms.confirm(self._offer(standing, option, cost, left)):
                 raise Declined("you declined; nothing was paid", order_id=order.order_id)
             # A person may have taken their time.
             checks.left_to_the_payer(order, list(bill.violations(self._customer.clock.now())), self._terms)
             await bill.check_still_payable()
-        return bill, offer
+        return bill
 
     def _violations(self, record: Record, order: O) -> Iterator[RuleViolation]:
         return self._purchase.violations(order, record.entry.refund_address)
