@@ -10,6 +10,7 @@ from lsps.orders.model import (
     FINAL,
     Bolt11Option,
     ChannelTerms,
+    Deposit,
     ExtensionTerms,
     FundedChannel,
     Funding,
@@ -18,6 +19,7 @@ from lsps.orders.model import (
     Order,
     OriginalOrder,
     PaymentMethod,
+    Refund,
     Service,
     State,
 )
@@ -84,11 +86,22 @@ def later(*, seconds: float = 0, blocks: int = 0) -> Now:
 
 
 def placed(
-    terms: ChannelTerms | ExtensionTerms, *, free: bool = False, token: str = "", token_uses: int | None = None
+    terms: ChannelTerms | ExtensionTerms,
+    *,
+    free: bool = False,
+    onchain: bool = False,
+    token: str = "",
+    token_uses: int | None = None,
 ) -> Placed:
-    bolt11 = None if free else OPTION
     return Placed(
-        id=OrderId("order"), lsp=LSP, principal=PEER, terms=terms, bolt11=bolt11, token=token, token_uses=token_uses
+        id=OrderId("order"),
+        lsp=LSP,
+        principal=PEER,
+        terms=terms,
+        bolt11=None if free else OPTION,
+        onchain=ONCHAIN if onchain and not free else None,
+        token=token,
+        token_uses=token_uses,
     )
 
 
@@ -138,4 +151,29 @@ def order_in(
         reason="it was not paid in time" if state in {State.CLOSING, State.FAILED} else "",
         closed_at=now.time if state in FINAL else None,
         version=1,
+    )
+
+
+DEPOSIT = Deposit(Outpoint("e1" * 32, 0), ONCHAIN.order_total, START, TIP, kept=ONCHAIN.order_total)
+REFUND = Refund("aa" * 32, b"raw", Sat(200_000), Sat(888), 1_000)
+RETURNING = replace(DEPOSIT, kept=Sat(0), refund_due=True)
+RETURNED = replace(
+    RETURNING, refunds=(replace(REFUND, published_at=START),), bump_at=START + RULES.bump_after, refund_due=True
+)
+
+
+def onchain_order_in(state: State, terms: ChannelTerms | ExtensionTerms) -> Order:
+    """An order that can be paid on-chain alone, in that state on the usual way: paid in full, and given back whole."""
+    onchain = ONCHAIN if isinstance(terms, ChannelTerms) else replace(ONCHAIN, fee_total=ONCHAIN.order_total)
+    deposits = {State.AWAITING_PAYMENT: (), State.CLOSING: (RETURNING,), State.FAILED: (RETURNED,)}
+    waits = state in PAID_IN or state is State.CLOSING
+    return replace(
+        order_in(state, terms, free=True),
+        onchain=replace(
+            onchain,
+            deposits=deposits.get(state, (DEPOSIT,)),
+            waits_until=onchain.expires_at + RULES.confirm_within if waits else None,
+        ),
+        paid_by=None if state is State.AWAITING_PAYMENT else PaymentMethod.ONCHAIN,
+        give_up_at=START + RULES.confirm_within if state is State.PAID else None,
     )

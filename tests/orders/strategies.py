@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from lsps.orders import leases
+from lsps.orders import leases, pending
 from lsps.orders.events import (
     ChannelChecked,
     ChannelConfirmed,
     ChannelEnded,
     ChannelOpened,
     ChannelStanding,
+    DepositsSeen,
     Event,
     InputsChosen,
     InvoiceCancelled,
@@ -24,7 +25,11 @@ from lsps.orders.events import (
     OpenFailed,
     PaymentHeld,
     Placed,
+    RefundLeft,
+    RefundPublished,
+    RefundSigned,
     Rules,
+    SeenDeposit,
     TimePassed,
 )
 from lsps.orders.model import (
@@ -154,6 +159,22 @@ def orders(draw: st.DrawFn, states: frozenset[State] = frozenset(State)) -> Orde
 held_amounts = st.sampled_from([0, 200_887_999, 200_888_000, 400_000_000]).map(Msat)
 """Nothing, one millisatoshi short, exact and too much for the sample order."""
 standings = st.sampled_from(ChannelStanding)
+deposit_outpoints = st.sampled_from([samples.DEPOSIT.outpoint, Outpoint("e2" * 32, 1)])
+seen_deposits = st.builds(
+    SeenDeposit,
+    outpoint=deposit_outpoints,
+    amount=st.sampled_from([1_999, 100_444, 200_888, 250_000]).map(Sat),
+    height=st.none() | st.integers(-3, 3).map(lambda blocks: samples.TIP + blocks),
+    sat_per_kw=st.none(),
+    spent_by=st.none(),
+    spent_at=st.none(),
+)
+
+
+def listing(deposits: list[SeenDeposit], standing: ChannelStanding) -> DepositsSeen:
+    """All that a wallet lists: each outpoint once."""
+    return DepositsSeen(tuple({d.outpoint: d for d in deposits}.values()), samples.TIP + -144, standing)
+
 
 EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     PaymentHeld: st.builds(
@@ -166,9 +187,13 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     InputsChosen: st.builds(InputsChosen, st.just(samples.INPUTS), st.integers(253, 50_000)),
     ChannelOpened: st.just(ChannelOpened(samples.FUNDING_OUTPOINT)),
     OpenFailed: st.just(OpenFailed("the peer refused")),
+    DepositsSeen: st.builds(listing, st.lists(seen_deposits, max_size=2), standings),
+    RefundSigned: st.builds(RefundSigned, deposit_outpoints, st.just(samples.REFUND)),
+    RefundPublished: st.builds(RefundPublished, deposit_outpoints, st.just(samples.REFUND.txid)),
+    RefundLeft: st.builds(RefundLeft, deposit_outpoints, st.just("the fee would be most of it")),
 }
 """Events of the sample order, a strategy a type."""
-invoice_events = st.sampled_from([samples.HELD, samples.HELD_GOOD, InvoiceCancelled()])
+paying_events = st.sampled_from([samples.HELD, samples.HELD_GOOD, InvoiceCancelled()]) | EVENTS[DepositsSeen]
 events = st.one_of(*EVENTS.values())
 
 lease_events: st.SearchStrategy[LeaseEvent] = st.one_of(
@@ -196,6 +221,7 @@ placements = st.builds(
     samples.placed,
     st.sampled_from([samples.CHANNEL_TERMS, samples.EXTENSION_TERMS]),
     free=st.sampled_from([False] * 7 + [True]),
+    onchain=st.booleans(),
     token=st.just("WELCOME"),
     token_uses=st.none() | st.just(50),
 )
@@ -203,6 +229,11 @@ placements = st.builds(
 
 def on_the_way(order: Order) -> Event:
     """The event that usually comes next, so that walks come to the end as well."""
+    for deposit in pending.refunds_to_sign(order):
+        paid = deposit.excess - Sat(500)
+        return RefundSigned(deposit.outpoint, replace(samples.REFUND, paid=paid, fee=Sat(500)))
+    for deposit in pending.refunds_to_publish(order):
+        return RefundPublished(deposit.outpoint, deposit.refunds[-1].txid)
     lsps1 = order.service is Service.LSPS1
     usual: dict[State, Event] = {
         State.AWAITING_PAYMENT: samples.HELD,
@@ -233,7 +264,7 @@ def walks(draw: st.DrawFn) -> list[Step]:
         seconds, blocks = draw(st.sampled_from(PASSING))
         now = Now(now.time + timedelta(seconds=seconds), now.tip + blocks)
         order = outcome.order
-        event = draw(st.sampled_from([st.just(on_the_way(order)), invoice_events, events]).flatmap(lambda kind: kind))
+        event = draw(st.sampled_from([st.just(on_the_way(order)), paying_events, events]).flatmap(lambda kind: kind))
         try:
             outcome = step(order, lease, event, now, samples.RULES)
         except IllegalTransition:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsps.orders import pending
 from lsps.orders.events import Now, Rules, TimePassed
-from lsps.orders.model import FINAL, Order, State
+from lsps.orders.model import FINAL, ChannelTerms, Deposit, ExtensionTerms, Order, State
 from lsps.orders.transitions import step
-from lsps.units import BlockHeight
+from lsps.units import BlockHeight, Sat
 from tests.orders import samples, strategies
-from tests.orders.samples import CHANNEL_TERMS, EXTENSION_TERMS, INPUTS, LEASE, NOW, RULES, later, order_in
+from tests.orders.samples import (
+    CHANNEL_TERMS,
+    EXTENSION_TERMS,
+    INPUTS,
+    LEASE,
+    NOW,
+    RULES,
+    later,
+    onchain_order_in,
+    order_in,
+)
 
 # Due: what brings TimePassed, "expiry" of the invoice or "give-up" with the height 105 blocks on. Inputs: reserved.
 
@@ -46,7 +57,18 @@ unpaid             -               -       -      -       -
 closing            cancel_invoice  -       -      yes     -
 failed             -               -       -      -       -
 """
+ONCHAIN = """
+                   effects         due     inputs watched unpaid
+awaiting_payment   -               day     -      -       yes
+paid               choose_inputs   day     -      -       -
+fulfilling         open_channel    -       yes    -       -
+completed          -               -       -      -       -
+closing            sign_refund     -       -      -       -
+failed             -               bump    -      -       -
+"""
 DUE = {
+    "day": (later(seconds=86_400).time, None),
+    "bump": (later(seconds=6 * 3_600).time, None),
     "-": (None, None),
     "expiry": (later(seconds=3_600).time, None),
     "give-up": (later(seconds=1_800).time, later(blocks=105).tip),
@@ -64,6 +86,7 @@ def lines(table: str) -> list[list[str]]:
         *((order_in(State[row[0].upper()], CHANNEL_TERMS), row) for row in lines(LSPS1)),
         *((order_in(State[row[0].upper()], CHANNEL_TERMS, free=True), row) for row in lines(LSPS1_FREE)),
         *((order_in(State[row[0].upper()], EXTENSION_TERMS), row) for row in lines(LSPS7)),
+        *((onchain_order_in(State[row[0].upper()], CHANNEL_TERMS), row) for row in lines(ONCHAIN)),
     ],
 )
 def test_what_hangs_on_each_state(order: Order, row: list[str]) -> None:
@@ -127,3 +150,79 @@ def test_the_due_time_is_where_time_moves_on(order: Order, rules: Rules) -> None
     due = pending.due_at(order)
     assert due is not None
     assert step(order, LEASE, TimePassed(), Now(due, BlockHeight(0)), rules).order.state is not order.state
+
+
+# --- paid on-chain ----------------------------------------------------------------------------------------------------
+
+PAID_ONCHAIN = onchain_order_in(State.PAID, CHANNEL_TERMS)
+
+
+def with_deposits(order: Order, *deposits: Deposit, **changes: object) -> Order:
+    assert order.onchain is not None
+    return replace(order, onchain=replace(order.onchain, deposits=deposits, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("terms", [CHANNEL_TERMS, EXTENSION_TERMS], ids=["lsps1", "lsps7"])
+@pytest.mark.parametrize("change", [{"kept": Sat(0)}, {"gone": True}, {"kept": samples.ONCHAIN.order_total - Sat(1)}])
+def test_nothing_is_begun_for_a_payment_that_is_not_there(
+    terms: ChannelTerms | ExtensionTerms, change: dict[str, Any]
+) -> None:
+    """A reorganisation took it back: neither inputs are chosen nor is the channel to extend checked."""
+    order = onchain_order_in(State.PAID, terms)
+    assert pending.effects(order) != frozenset()
+    assert pending.effects(with_deposits(order, replace(samples.DEPOSIT, **change))) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("deposit", "until"),
+    [
+        (samples.DEPOSIT, NOW.tip),
+        (replace(samples.DEPOSIT, height=None), pending.NEVER),
+        (replace(samples.DEPOSIT, height=None, gone=True), None),
+        (samples.RETURNING, pending.NEVER),
+        (samples.RETURNED, pending.NEVER),
+        (replace(samples.RETURNED, refunds=(replace(samples.REFUND, height=NOW.tip + 7),)), NOW.tip + 7),
+        (replace(samples.RETURNING, left="too dear"), NOW.tip),
+    ],
+    ids=["in a block", "waiting", "gone", "to go back", "on its way back", "gone back", "left"],
+)
+def test_how_long_deposits_are_read_again(deposit: Deposit, until: BlockHeight | None) -> None:
+    """For ever while one is under way; else until the last block that tells of it is buried."""
+    order = onchain_order_in(State.FAILED, CHANNEL_TERMS)
+    assert pending.deposits_until(with_deposits(order, deposit)) == until
+    earlier = replace(samples.DEPOSIT, height=NOW.tip + -500)
+    assert pending.deposits_until(with_deposits(order, earlier, deposit)) == (until or NOW.tip + -500)
+
+
+@pytest.mark.parametrize("change", [{"gone": True}, {"left": "too dear"}])
+def test_what_is_gone_or_left_is_not_given_back(change: dict[str, Any]) -> None:
+    """Neither signed nor published."""
+    for deposit in (samples.RETURNING, replace(samples.RETURNING, refunds=(samples.REFUND,))):
+        order = onchain_order_in(State.CLOSING, CHANNEL_TERMS)
+        assert pending.effects(with_deposits(order, deposit)) != frozenset()
+        assert pending.effects(with_deposits(order, replace(deposit, **change))) == frozenset()
+
+
+def test_what_was_seen_in_time_moves_the_due_time() -> None:
+    """An order that waits for a block is due a day after its expiry; an invoice beside it when that expires."""
+    waits_until = later(seconds=2 * 86_400).time
+    order = with_deposits(onchain_order_in(State.AWAITING_PAYMENT, CHANNEL_TERMS), waits_until=waits_until)
+    assert pending.due_at(order) == waits_until
+    both = replace(order, bolt11=samples.OPTION)
+    assert pending.due_at(both) == samples.OPTION.expires_at
+    for ended in ({"cancelled": True}, {"cancelling": True}):
+        assert pending.due_at(replace(both, bolt11=replace(samples.OPTION, **ended))) == waits_until
+
+
+@settings(max_examples=200)
+@given(strategies.walks())
+def test_time_settles_what_is_due(walk: list[strategies.Step]) -> None:
+    """At its due time TimePassed changes an order, and it is not due at that moment any more: else it would be told
+    again and again."""
+    order = walk[-1].order
+    due = pending.due_at(order)
+    if due is None or due < walk[-1].now.time:
+        return
+    outcome = step(order, LEASE, TimePassed(), Now(due, walk[-1].now.tip), RULES)
+    after = pending.due_at(outcome.order)
+    assert after is None or after > due

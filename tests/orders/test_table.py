@@ -71,7 +71,7 @@ completed          -        -         -         =     =       =       =         
 failed             -        -         -         =     =       =       =         =       -      -      -        -
 """
 
-# Payable on-chain alone. Fulfilled is no state of theirs, for nothing is left to settle. "signed": stored, not published.
+# Payable on-chain alone. Fulfilled is no state of theirs: nothing is left to settle. DEPOSITS_SIGNED: stored alone.
 
 LSPS1_ONCHAIN = """
                    held     cancelled settled   early near    late    checked gone chosen     opened    unopened placed
@@ -169,8 +169,8 @@ def onchain(terms: ChannelTerms | ExtensionTerms, *tables: str) -> Iterator[tupl
 def signed(order: Order) -> Order:
     """The order, the refund of its deposit being stored."""
     assert order.onchain is not None
-    deposits = tuple(replace(d, refunds=(samples.REFUND,), BUMP) for d in order.onchain.deposits)
-    return replace(order, onchain=replace(order.onchain, deposits=deposits))
+    stored = replace(samples.RETURNING, refunds=(samples.REFUND,), bump_at=samples.START + RULES.bump_after)
+    return replace(order, onchain=replace(order.onchain, deposits=(stored,), waits_until=None))
 
 
 CELLS: list[tuple[str, Order, str, str]] = [

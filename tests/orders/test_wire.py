@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given, settings
 
 from lsps.orders import wire
 from lsps.orders.events import InvoiceCancelled, PaymentHeld
-from lsps.orders.model import ExtensionTerms, State
-from lsps.orders.pending import EffectName, effects
+from lsps.orders.ledger import accounts
+from lsps.orders.model import ExtensionTerms, Service, State
+from lsps.orders.pending import EffectName, effects, refunds_to_sign
 from lsps.orders.transitions import step
 from lsps.protocol.payment import OrderState, PaymentState
 from tests.orders import samples
@@ -134,7 +136,8 @@ def test_never_settled_and_cancelled(walk: list[Step]) -> None:
         names = effects(taken.order)
         assert not names >= {EffectName.SETTLE_INVOICE, EffectName.CANCEL_INVOICE}
         if taken.order.state is State.CLOSING:
-            assert names == {EffectName.CANCEL_INVOICE}
+            assert names <= {EffectName.CANCEL_INVOICE, EffectName.SIGN_REFUND, EffectName.PUBLISH_REFUND}
+            assert taken.order.onchain is not None or names == {EffectName.CANCEL_INVOICE}
 
 
 @settings(max_examples=200)
@@ -156,3 +159,58 @@ def test_the_lease_never_ends_earlier(walk: list[Step]) -> None:
     for taken in walk:
         if isinstance(taken.order.terms, ExtensionTerms) and taken.outcome.lease is not None:
             assert taken.outcome.lease.expiration_block >= taken.order.terms.new_channel_expiry_block
+
+
+# --- paid on-chain ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "payment"),
+    [
+        (State.AWAITING_PAYMENT, EXPECT),
+        (State.PAID, PAID),
+        (State.FULFILLING, PAID),
+        (State.COMPLETED, PAID),
+        (State.CLOSING, PAID),
+        (State.FAILED, REFUNDED),
+    ],
+)
+def test_each_state_has_its_word_on_chain(state: State, payment: PaymentState) -> None:
+    """bLIP-51 §3.3: PAID when confirmed, there is no HOLD; REFUNDED once it went back."""
+    assert wire.onchain_state(samples.onchain_order_in(state, CHANNEL_TERMS)) is payment
+
+
+@pytest.mark.parametrize(
+    ("state", "payment"),
+    [(State.AWAITING_PAYMENT, EXPECT), (State.PAID, EXPECT), (State.FULFILLED, REFUNDED), (State.COMPLETED, REFUNDED)],
+)
+def test_the_option_that_was_not_used(state: State, payment: PaymentState) -> None:
+    """Paid by its invoice: once delivered the address is told as REFUNDED, so that nobody pays again."""
+    order = replace(samples.order_in(state, CHANNEL_TERMS), onchain=samples.ONCHAIN)
+    assert wire.onchain_state(order) is payment
+
+
+@settings(max_examples=200)
+@given(walks())
+def test_onchain_state_never_goes_back(walk: list[Step]) -> None:
+    """bLIP-51 §3.3: EXPECT_PAYMENT, PAID, REFUNDED in that order, and REFUNDED of what was PAID only by a failure."""
+    if walk[0].order.onchain is None:
+        return
+    told = [wire.onchain_state(taken.order) for taken in walk]
+    for before, after in pairwise(told):
+        assert before is not REFUNDED or after is REFUNDED
+        assert before is not PAID or after is not EXPECT
+    if PAID in told and told[-1] is REFUNDED:
+        assert walk[-1].order.state is State.FAILED
+
+
+@settings(max_examples=200)
+@given(walks())
+def test_every_walk_balances(walk: list[Step]) -> None:
+    """After every event, what came in is what went somewhere; and a refund is wanted only of what is not kept."""
+    for taken in walk:
+        if taken.order.service is Service.LSPS1:  # the sample extension's total is not its fee
+            assert accounts(taken.order).balance == 0
+        for deposit in refunds_to_sign(taken.order):
+            assert int(deposit.excess) >= int(samples.RULES.min_refund)
+            assert taken.order.state in (State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID)
