@@ -190,12 +190,16 @@ class TestZeroConf(ZeroConfContract):
     pass
 
 
-class TestNode(NodeContract):
-    pass
-
-
-class TestWallet(WalletContract):
+class WithOnchain:
     @pytest_asyncio.fixture(loop_scope="session")
     async def env(self, whole_onchain: LndEnvironment) -> AsyncIterator[ContractEnvironment]:
         await whole_onchain.connect()
         yield whole_onchain
+
+
+class TestNode(WithOnchain, NodeContract):
+    pass
+
+
+class TestWallet(WithOnchain, WalletContract):
+    pass
