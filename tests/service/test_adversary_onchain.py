@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lsps.node.contract import Deposit, InvoiceAlreadySettled
+from lsps.node.contract import Deposit, InvoiceAlreadySettled, NodeInfo
+from lsps.node.simulated.node import SimulatedNode
 from lsps.node.simulated.transactions import Output
 from lsps.service.offer import PaymentTerms
 from lsps.units import BlockHeight, Sat
@@ -195,3 +196,56 @@ async def test_an_old_copy_sells_nothing_for_what_went_back(make_world: MakeWorl
         (deposit,) = (await world.stored(order)).onchain.deposits  # type: ignore[union-attr]
         assert deposit.left
         assert not deposit.refunds
+
+
+# --- a wallet that is behind ------------------------------------------------------------------------------------------
+
+
+async def test_a_wallet_that_is_catching_up_hides_no_payment(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node and service were off for days; the node knows the chain's tip at once, its wallet sees the blocks before it
+    later. What was paid in them is found then, however deep it is by now."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        await world.kill()
+        await world.node.close()
+        await pay(world, order)
+        world.mine(300)
+        info, wallet = SimulatedNode.info, type(world.lsp.wallet)
+
+        async def catching_up(node: SimulatedNode) -> NodeInfo:
+            return replace(await info(node), synced=False)
+
+        async def nothing_yet(_wallet: object, since: BlockHeight) -> Sequence[Deposit]:
+            return ()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SimulatedNode, "info", catching_up)
+            patch.setattr(wallet, "deposits", nothing_yet)
+            await world.start()
+            await world.pass_time(120)
+            assert await told(alice, order) == ("CREATED", "EXPECT_PAYMENT")
+        await world.pass_time(120)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+
+
+# --- refunds ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refund_that_cannot_confirm_is_not_bumped_to_nothing(make_world: MakeWorld) -> None:
+    """bLIP-51 §3.3 wants a bump every six hours. A node that is cut off for weeks, or a refund that its receiver pins,
+    must not turn the customer's money into fees: half of it goes back in any case."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        world.faults.refuse_channels(alice.node.node_id)
+        await pay(world, order)
+        await world.pass_time(60)
+        assert await told(alice, order) == ("FAILED", "REFUNDED")
+        for _ in range(40):
+            await world.pass_time(6 * 3_600 + 60)
+        (deposit,) = (await world.stored(order)).onchain.deposits  # type: ignore[union-attr]
+        assert len(deposit.refunds) > 5
+        assert 2 * int(deposit.refunds[-1].paid) >= int(deposit.amount)

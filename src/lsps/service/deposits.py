@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 from lsps import logs
 from lsps.clock import Clock, timeout
-from lsps.node.contract import Deposit, NodeError, Wallet
+from lsps.node.contract import Deposit, NodeError, NodeInfo, Wallet
 from lsps.orders import pending
 from lsps.orders.events import DepositsSeen, SeenDeposit
 from lsps.orders.model import Order
@@ -31,8 +31,17 @@ READ_SECONDS = 60.0
 
 
 class DepositReader:
-    def __init__(self, wallet: Wallet, store: OrderStore, engine: Engine, mirror: ChannelMirror, clock: Clock) -> None:
+    def __init__(
+        self,
+        wallet: Wallet,
+        info: Callable[[], Awaitable[NodeInfo]],
+        store: OrderStore,
+        engine: Engine,
+        mirror: ChannelMirror,
+        clock: Clock,
+    ) -> None:
         self._wallet = wallet
+        self._info = info
         self._store = store
         self._engine = engine
         self._mirror = mirror
@@ -87,8 +96,14 @@ class DepositReader:
             found = await self._store.order_of_address(address)
             if found is not None:
                 await self._tell(found, deposits, since)
-        if tip != read_to:
+        if tip != read_to and await self._is_caught_up():
             await self._store.set_deposits_read_to(tip)
+
+    async def _is_caught_up(self) -> bool:
+        """After days off, a node knows the tip at once and its wallet sees the blocks before it later: until then they
+        are to be read again."""
+        async with timeout(self._clock, READ_SECONDS):
+            return (await self._info()).synced
 
     async def _changing(self, since: BlockHeight) -> AsyncIterator[Order]:
         after: Order | None = None

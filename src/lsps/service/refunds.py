@@ -44,8 +44,10 @@ class Refunds:
             return NOTHING_TO_DO
         sat_per_kw = await self._feerate(deposit)
         fee = -(-sat_per_kw * WEIGHT // 1000)
-        if not deposit.refunds and 2 * fee > int(deposit.excess):
-            return RefundLeft(deposit.outpoint, f"its fee, about {fee} sat, would be most of it")
+        if 2 * fee > int(deposit.excess):
+            why = f"its fee, about {fee} sat, would be most of it"
+            # One that is in the network stays: bumped for days it would turn all that goes back into fees.
+            return PutOff(why) if deposit.refunds else RefundLeft(deposit.outpoint, why)
         self.failpoint("sign_refund.before")
         try:
             signed = await self.wallet.sign(

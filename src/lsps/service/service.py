@@ -227,7 +227,9 @@ class Service:
         if self._offer.payment.onchain and not int(await self._store.deposits_read_to()):
             await self._store.set_deposits_read_to(self._engine.now().tip)
         if int(await self._store.deposits_read_to()):
-            self._deposits = DepositReader(wallet, self._store, self._engine, self._mirror, self._clock)
+            self._deposits = DepositReader(
+                wallet, self._node.info, self._store, self._engine, self._mirror, self._clock
+            )
             # Before anything expires: it may have been paid while no service ran.
             await self._deposits.read()
             tasks.create_task(self._deposits.run())
