@@ -59,7 +59,7 @@ def transaction(
     )
 
 
-FUNDING = transaction("c0", ("foreign", 5), ("bcrt1ours", 100_000), height=90)
+FUNDING = transaction("c0", ("foreign", 500_000), ("bcrt1ours", 100_000), height=90)
 
 
 def wallet_with(at: Running, *listed: pb.Transaction, free: bool = True) -> None:
@@ -109,7 +109,7 @@ async def test_deposits_are_own_outputs_since_a_height() -> None:
             Deposit(Outpoint("aa" * 32, 2), "bcrt1b", Sat(3), BlockHeight(95), None, None),
             Deposit(Outpoint("bb" * 32, 0), "bcrt1a", Sat(4), None, None, None),
         ]
-        await at.node.wallet.deposits(BlockHeight(2**32 - 1))
+        await at.node.wallet.deposits(BlockHeight(2**31))
         asked = [(one.start_height, one.end_height) for one in at.lnd.requests(rpc.GET_TRANSACTIONS)]
         assert asked == [(95, -1), (2**31 - 1, -1)]
 

@@ -41,7 +41,7 @@ def plan(spend: Spend, coins: Sequence[Coin], script: bytes) -> Plan:
         fee = _fee(coins, (script,), spend.sat_per_kw)
         left = 0
     paid = amount - fee if spend.fee_from_amount else amount
-    if paid < dust_limit(script) or available < paid + fee + left or available < amount:
+    if paid < dust_limit(script) or available < paid + fee + left:
         raise Refused(f"the inputs have {available} sat: too little to pay {amount} sat with a fee of {fee} sat")
     return Plan(Sat(paid), Sat(left), Sat(available - paid - left))
 
