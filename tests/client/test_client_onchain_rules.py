@@ -233,13 +233,14 @@ async def test_a_payment_that_is_not_counted_after_six_confirmations() -> None:
         assert (await extend(market)).resumed
 
 
-async def test_counted_and_not_delivered() -> None:
-    """PAID, and then nothing: not waited for without end either."""
+@pytest.mark.parametrize("state", ["PAID", "HOLD"])
+async def test_counted_and_not_delivered(state: str) -> None:
+    """PAID (LDK's service says HOLD), and then nothing: not waited for without end either."""
     async with shop() as market:
         market.lsp.takes_onchain = True
         task = asyncio.create_task(extend(market))
         await until(lambda: published(market))
-        onchain(market.lsp.orders["order-1"])["state"] = "PAID"
+        onchain(market.lsp.orders["order-1"])["state"] = state
         with pytest.raises(PaidNotDelivered, match="has not delivered, nor given up"):
             await task
         assert market.journal.states() == [EntryState.PAYING]

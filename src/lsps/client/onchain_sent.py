@@ -92,7 +92,7 @@ class OnchainSent(Sent):
                 self._tell(follower, sight, option)
                 if state is OrderState.FAILED:
                     self._check_refund(follower, sight)
-                elif option is None or option.state is not PaymentState.PAID:
+                elif not _counts(option):
                     await self._keep_going(follower, sight)
                 self._check_owed(follower, _owed(state, option, sight))
             await pauses.sleep()
@@ -181,7 +181,7 @@ class OnchainSent(Sent):
     # --- progress ---------------------------------------------------------------------------------------------------
 
     def _tell(self, follower: Follower[O, D], sight: Sight, option: OnchainPayment | None) -> None:
-        if option is not None and option.state is PaymentState.PAID:
+        if _counts(option):
             self._tell_counted(follower)
         if not sight.is_known or sight.confirmations == self._confirmations:
             return
@@ -205,10 +205,15 @@ _DELIVER = "delivered, nor given up"
 _REFUND = "given it back, though it says FAILED and must (bLIP-51 §3.3)"
 
 
+def _counts(option: OnchainPayment | None) -> bool:
+    """HOLD is no state of an on-chain payment; LDK's service says it all the same, and means PAID."""
+    return option is not None and option.state in {PaymentState.PAID, PaymentState.HOLD}
+
+
 def _owed(state: OrderState, option: OnchainPayment | None, sight: Sight) -> str:
     """What the LSP must do next; "" when blocks are waited for."""
     if state is OrderState.FAILED:
         return _REFUND if sight.confirmations and not sight.refunds else ""
-    if option is not None and option.state is PaymentState.PAID:
+    if _counts(option):
         return _DELIVER
     return _COUNT if sight.confirmations >= MOST_CONFIRMATIONS else ""
