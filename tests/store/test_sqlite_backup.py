@@ -142,7 +142,7 @@ async def test_what_cannot_be_copied(tmp_path: Path) -> None:
     journal = open_journal(tmp_path / "client.db")
     with pytest.raises(StoreUnavailable, match="is not an order store"):
         back_up_orders(tmp_path / "client.db", target, overwrite=False)
-    assert back_up_journal(tmp_path / "client.db", target, overwrite=False).rows == {"entries": 0}
+    assert back_up_journal(tmp_path / "client.db", target, overwrite=False).rows == {"entries": 0, "transactions": 0}
     await journal.close()
     target.unlink()
     opened = open_inline(tmp_path / "lsps.db")
