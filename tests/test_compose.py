@@ -19,7 +19,7 @@ from lsps.compose import Adapter, AdapterMissing, InvalidUrl, connect, load_pric
 from lsps.config.errors import ConfigError
 from lsps.config.file import Config, load_config
 from lsps.node.contract import NodeInfo
-from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer
+from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, PaymentTerms
 from lsps.service.pricing import PriceTable
 from lsps.service.startup import CannotDeliver, check_offer
 from lsps.store.orders import StoreInUse, StoreUnavailable
@@ -219,6 +219,21 @@ def test_what_a_node_cannot_deliver_is_named(offer: Offer, features: set[int], k
 def test_what_a_node_can_deliver_passes(offer: Offer, features: set[int]) -> None:
     """Either bit of a feature, compulsory or optional, must be enough."""
     check_offer(offer, node_with(features), sees_fees=False)
+
+
+ZERO_CONF = Offer(lsps7=ExtensionOffer(), payment=PaymentTerms(onchain=True, min_onchain_payment_confirmations=0))
+
+
+def test_a_node_that_sees_no_fees() -> None:
+    """bLIP-51 §3.3: without a confirmation the fee decides, so a node that does not know it needs one; not offered
+    on-chain, nothing is asked of it."""
+    check_offer(ZERO_CONF, node_with(set()), sees_fees=True)
+    check_offer(
+        replace(ZERO_CONF, payment=PaymentTerms(min_onchain_payment_confirmations=0)), node_with(set()), sees_fees=False
+    )
+    with pytest.raises(CannotDeliver, match="set 1") as caught:
+        check_offer(ZERO_CONF, node_with(set()), sees_fees=False)
+    assert caught.value.key == "payment.min_onchain_payment_confirmations"
 
 
 # --- the operator's price function ------------------------------------------------------------------------------------

@@ -210,8 +210,8 @@ def test_what_was_seen_in_time_moves_the_due_time() -> None:
     assert pending.due_at(order) == waits_until
     both = replace(order, bolt11=samples.OPTION)
     assert pending.due_at(both) == samples.OPTION.expires_at
-    for ended in ({"cancelled": True}, {"cancelling": True}):
-        assert pending.due_at(replace(both, bolt11=replace(samples.OPTION, **ended))) == waits_until
+    for ended in (replace(samples.OPTION, cancelled=True), replace(samples.OPTION, cancelling=True)):
+        assert pending.due_at(replace(both, bolt11=ended)) == waits_until
 
 
 @settings(max_examples=200)
