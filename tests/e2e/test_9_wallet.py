@@ -185,3 +185,24 @@ async def test_nothing_is_locked(net: Regtest, wallet: Wallet, payer: Payer) -> 
     assert len({each.txid for each in signed}) == 3  # a change address each
     assert not await net["lsp"].lncli("wallet", "listleases")
     assert deposit.outpoint in {utxo.outpoint for utxo in await wallet.inputs()}
+
+
+async def test_publishing_again_harms_nothing(net: Regtest, wallet: Wallet, payer: Payer) -> None:
+    """Publishing a transaction that is in a block already leaves alone what spends its change. (Asked to publish it,
+    lnd itself forgets that.)"""
+    address, back = await wallet.new_address(), await payer.wallet.new_address()
+    paid = await payer.pay(address)
+    await net.mine(1)
+    deposit = await until(wallet, address, paid.txid, await tip(net))
+    refund = await wallet.sign(Spend((deposit.outpoint,), back, Sat(50_000), True, 1_000))
+    await wallet.publish(refund)
+    await net.mine(1)
+    await until_spent(wallet, address, refund, await tip(net))
+    (change,) = (one for one in await wallet.deposits(EVER) if one.outpoint.txid == refund.txid)
+    spending = await wallet.sign(Spend((change.outpoint,), back, change.amount, True, 1_000))
+    await wallet.publish(spending)
+    await until_spent(wallet, change.address, spending, None)
+    await wallet.publish(refund)
+    assert [one.spent_by for one in await at(wallet, change.address)] == [Spender(spending.txid, None)]
+    await net.mine(1)
+    await until_spent(wallet, change.address, spending, await tip(net))
