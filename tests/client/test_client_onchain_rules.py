@@ -18,6 +18,7 @@ from lsps.client.errors import (
 )
 from lsps.client.patience import Patience
 from lsps.client.terms import Progress, Step
+from lsps.node.contract import Refused
 from lsps.store.journal import EntryState
 from lsps.units import BlockHeight, Sat
 from tests.client.fake_lsp import FEE, Json, Shop, shop
@@ -280,6 +281,37 @@ async def test_failed_and_not_refunded() -> None:
         with pytest.raises(OrderFailed, match=r"900 of the 1000 sat came back.*100 sat, which"):
             await again
         assert market.journal.states() == [EntryState.FAILED]
+
+
+async def test_what_an_address_got_before_is_no_refund() -> None:
+    """A refund spends the payment, so it is in no older block; a given address of our own may have been used before."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+        address = await market.net.clients[0].wallet.new_address()
+        market.net.pay(address, Sat(777))
+        market.net.mine(2)
+        task = asyncio.create_task(extend(market, refund_address=address))
+        await until(lambda: published(market))
+        market.net.mine()
+        market.net.pay(address, Sat(900))
+        market.net.mine()
+        market.lsp.orders["order-1"]["order_state"] = "FAILED"
+        with pytest.raises(OrderFailed, match="; 900 of the 1000 sat came back"):
+            await task
+
+
+async def test_a_transaction_that_the_node_does_not_take() -> None:
+    """The reason is told once, and it is tried again until the node takes it."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+        node_id = market.net.clients[0].node_id
+        market.net.world.faults.fail_next(node_id, "wallet.publish", error=Refused("mempool full"), times=9)
+        steps: list[Progress] = []
+        task = asyncio.create_task(extend(market, steps))
+        await until(lambda: published(market))
+        assert len([step for step in steps if "mempool full" in step.text]) == 1
+        await complete(market)
+        assert (await task).delivered
 
 
 async def test_given_up_before_the_payment_confirmed() -> None:

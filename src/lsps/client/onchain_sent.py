@@ -36,14 +36,16 @@ from lsps.store.journal import OnchainTransaction
 _log = logging.getLogger("lsps.client")
 
 
-async def publish(wallet: Wallet, transaction: OnchainTransaction) -> None:
-    """Send it (again). What the wallet shows next tells whether it went."""
+async def publish(wallet: Wallet, transaction: OnchainTransaction) -> str:
+    """Send it (again). Returns why it may not have gone, "" when it did; what the wallet shows next tells."""
     signed = SignedTransaction(transaction.txid, transaction.raw, transaction.paid, transaction.fee)
     try:
         await wallet.publish(signed)
     except (Refused, NodeUnreachable) as error:
         reason = sanitize(str(error))
-        logs.event(_log, logging.WARNING, "payment_not_published", txid=transaction.txid, reason=reason)
+        logs.event(_log, logging.INFO, "payment_not_published", txid=transaction.txid, reason=reason)
+        return reason
+    return ""
 
 
 class OnchainSent(Sent):
@@ -67,6 +69,7 @@ class OnchainSent(Sent):
         self._away_since: datetime | None = None
         self._confirmations = -1
         self._is_counted = False
+        self._refusal = ""
         self._refund_told = False
         self._owed: tuple[str, datetime] | None = None
 
@@ -122,7 +125,10 @@ class OnchainSent(Sent):
         # Sent by an earlier run, or not quite, or forgotten by the network. Not after the order has expired: unless it
         # was on its way before, that would only be given back.
         if self._was_known or follower.clock.now() < self._agreed.expires_at:
-            await publish(self._wallet, self._transaction)
+            refusal = await publish(self._wallet, self._transaction)
+            if refusal and refusal != self._refusal:
+                follower.tell(Step.CONFIRMING, f"the transaction is not sent yet, and tried again: {refusal}")
+            self._refusal = refusal
 
     def _replaced(self, follower: Follower[O, D], sight: Sight, rival: Spender) -> LspsError:
         text = f"the wallet spent what was to pay this order, transaction {self._transaction.txid}, in {rival.txid}"

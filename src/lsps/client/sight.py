@@ -47,14 +47,17 @@ async def look(node: Node, wallet: Wallet, transaction: OnchainTransaction, refu
     # Its change, if there is any, tells as well.
     ours += [deposit.height for deposit in deposits if deposit.outpoint.txid == transaction.txid]
     rivals = [spender for spender in spenders if spender.txid != transaction.txid]
+    height = next((height for height in ours if height is not None), None)
+    paid_there = (
+        deposit
+        for deposit in deposits
+        if deposit.address == refund_address and deposit.outpoint.txid != transaction.txid
+    )
     return Sight(
         tip=tip,
         is_known=bool(ours),
-        height=next((height for height in ours if height is not None), None),
+        height=height,
         rival=next(iter(rivals), None),
-        refunds=tuple(
-            deposit
-            for deposit in deposits
-            if deposit.address == refund_address and deposit.outpoint.txid != transaction.txid
-        ),
+        # What is older than the payment is no refund of it, at an address that was used before.
+        refunds=tuple(one for one in paid_there if one.height is None or (height is not None and one.height >= height)),
     )
