@@ -197,7 +197,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):  # what is abstract in it raises
             if self.is_idle():
                 return
             self._turn(*self._pick())
-        raise Livelock(f"still busy after {MOST_TURNS} turns at {self.time():.6f} s: {self._names()}")
+        names = ", ".join(task.get_name() for _, _, task in self._steps[:5])
+        raise Livelock(f"still busy after {MOST_TURNS} turns at {self.time():.6f} s: {names or 'callbacks'}")
 
     def advance(self, micros: int) -> None:
         """To that much later. What was due before then has run; what is due then has not begun to. Raises Livelock."""
@@ -246,6 +247,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):  # what is abstract in it raises
     def drop_everything(self) -> None:
         """The world ends: what still waits never runs."""
         self._timers.clear()
+        self._callbacks.clear()
         for task in sorted(self._tasks, key=lambda task: task.number):
             task.cancel()
         self.run_only(lambda _: True)
@@ -266,9 +268,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):  # what is abstract in it raises
             self.turns += 1
             self.trace.append(name)
             handle._run()
-
-    def _names(self) -> str:
-        return ", ".join(task.get_name() for _, _, task in self._steps[:5])
 
 
 def _ignore(*_: object) -> None:

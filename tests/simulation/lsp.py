@@ -46,10 +46,11 @@ OFFER = Offer(
     lsps7=ExtensionOffer(3_000, Unleased.PEER_OPENED),
     tokens=(Token("FREE", discount_percent=100, uses=6), Token("HALF", discount_percent=50, uses=2)),
     payment=PaymentTerms(
+        bolt11_expiry=timedelta(minutes=30),
         min_final_cltv_expiry=80,
         give_up_after=timedelta(hours=2),
         onchain=True,
-        onchain_expiry=timedelta(hours=2),
+        onchain_expiry=timedelta(hours=1),
         min_onchain_payment_confirmations=2,
         min_onchain_payment=Sat(1_000),
     ),
@@ -61,7 +62,7 @@ PRICE = PriceTable(open_base=Sat(20_000), extend_base=Sat(10_000))
 
 
 class Lsp:
-    """`died` is told why a process ended by itself in a way that it should not."""
+    """`gone` is told when a process has ended, `died` why one ended by itself in a way that it should not."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Lsp:
         clock: SimulatedClock,
         random: Random,
         witness: Witness,
+        gone: Callable[[], None],
         died: Callable[[BaseException], None],
     ) -> None:
         self.node = node
@@ -82,6 +84,7 @@ class Lsp:
         self._loop = loop
         self._random = random
         self._witness = witness
+        self._gone = gone
         self._died = died
         self._process: Process | None = None
 
@@ -131,6 +134,7 @@ class Lsp:
         self._way.cut()
         process.kill()
         self._loop.finish_now(self._store.close())
+        self._gone()
 
     def _ended(self, process: Process, task: SimulatedTask[None]) -> None:
         """By itself. A node that is away, or a full disk, at its start may end it; the supervisor tries again."""

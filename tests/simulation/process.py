@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Coroutine
 from contextvars import Context, ContextVar, copy_context
 from functools import lru_cache
@@ -47,12 +48,15 @@ class Process:
     def kill(self) -> None:
         """End every task where it stands. What their `finally` blocks do reaches nothing any more. Raises Undead."""
         self.alive = False
-        for _ in range(20):
-            for task in list(self._tasks):
-                task.cancel()
-            self._loop.run_only(self._tasks.__contains__)
-            if not self._tasks:
-                return
+        with warnings.catch_warnings():
+            # A coroutine that was made and not begun is never awaited now: that is what being killed means.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            for _ in range(20):
+                for task in list(self._tasks):
+                    task.cancel()
+                self._loop.run_only(self._tasks.__contains__)
+                if not self._tasks:
+                    return
         raise Undead(f"{self.name}: {', '.join(task.get_name() for task in self._tasks)}")
 
     def _forget(self, task: SimulatedTask[Any]) -> None:

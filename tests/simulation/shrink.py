@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,17 +12,17 @@ from tests.simulation.story import Ended, Story, play
 Numbered = tuple[int, Action]
 
 
-def shrink(ended: Ended, most_plays: int = 600) -> Ended:
-    """The shortest story found in so many plays that breaks the same invariant."""
+def shrink(ended: Ended, most_plays: int = 600, seconds: float = 120.0) -> Ended:
+    """The shortest story found in so many plays, or in so much time, that breaks the same invariant."""
     if ended.verdict is None:
         return ended
     broken = ended.verdict.invariant
     best = ended
-    plays = 0
+    plays, over = 0, time.monotonic() + seconds
 
     def breaks(story: Story) -> bool:
         nonlocal best, plays
-        if plays >= most_plays:
+        if plays >= most_plays or time.monotonic() > over:
             return False
         plays += 1
         tried = play(story)

@@ -12,6 +12,7 @@ from lsps.node.simulated.node import SimulatedNode
 from lsps.orders import pending
 from lsps.orders.model import FINAL, ChannelTerms, Order, State
 from lsps.store.sqlite.connection import open_for_writing
+from lsps.store.sqlite.files import make_private
 from lsps.store.sqlite.schema import ORDERS, migrate
 from lsps.units import Sat
 from tests.simulation import process
@@ -51,7 +52,7 @@ class Stage:
         self._running = self.loop.running()
         self._running.__enter__()
         self.world = WeatheredWorld(SimulatedClock(self.loop), self.random, self.loop)
-        policy = Policy(max_pending_channels=3)
+        policy = Policy(max_pending_channels=3, sees_fees=False)
         self.lsp_node = self.world.add_node("lsp", policy)
         customers = [self.world.add_node(f"customer {n}", policy) for n in range(1, WALLETS + STRANGERS + 1)]
         for node in (self.lsp_node, *customers):
@@ -64,6 +65,7 @@ class Stage:
         self.world.mine()
         self.first_height = int(self.world.chain.height)
         path = directory / "lsp.db"
+        make_private(path)
         writes = open_for_writing(path)
         migrate(writes, path, ORDERS)
         writes.close()
@@ -80,6 +82,7 @@ class Stage:
             SimulatedClock(self.loop),
             self.random,
             self.judge,
+            self.judge.on_crash,
             self.judge.on_death,
         )
         self.wallets = [
@@ -121,11 +124,6 @@ class Stage:
         """A number of blocks that no order has asked for before."""
         self._blocks += 1
         return self._blocks
-
-    def crash(self, *, written: bool) -> None:
-        """The LSP's process ends here."""
-        self.lsp.kill(written=written)
-        self.judge.on_crash()
 
     def heal(self) -> None:
         """All faults are over: whatever is down comes up, and stays up."""
@@ -197,7 +195,7 @@ class Stage:
     def is_well(self) -> bool:
         """Whether the LSP can do all that it should: it serves, its node runs and tells it, its disk takes writes."""
         node = self.lsp_node
-        calls_answer = not any(who == node.node_id for who, *_ in self.world.faults._faults)
+        calls_answer = not self.world.faults.wait_at(node.node_id)
         return self.lsp.ready and self.disk.well and node.running and calls_answer and not self.judge.streams_cut
 
     @property

@@ -23,7 +23,7 @@ from tests.simulation.loop import MICRO, Livelock
 from tests.simulation.process import Undead
 from tests.simulation.stage import Stage
 
-CALM_HOURS_AT_LEAST, CALM_HOURS = 3, 48
+CALM_HOURS_AT_LEAST, CALM_HOURS = 1, 48
 """After the last fault. An order paid on-chain may wait a day for its payment to come back after a reorganisation."""
 MEMORY = Path("/dev/shm")  # noqa: S108
 """Where files live in memory, if the machine has such a place."""

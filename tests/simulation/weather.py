@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
+from lsps.node.simulated.faults import Fault, Faults
 from lsps.node.simulated.network import World
 from lsps.units import NodeId
 from tests.simulation.clock import SimulatedClock
-from tests.simulation.loop import SimulatedLoop
+from tests.simulation.loop import MICRO, SimulatedLoop
+
+_PATIENCE = 61 * MICRO
+"""The service waits no longer for any call."""
 
 _HELD_BACK_AT_MOST = 5.0
 """Seconds that a message waits for another one to overtake it."""
@@ -35,10 +39,31 @@ class Doom:
     seconds: float
 
 
+class WatchedFaults(Faults):
+    """`unanswered` says until when, in microseconds, calls of a node may go without their answer."""
+
+    def __init__(self, loop: SimulatedLoop) -> None:
+        super().__init__()
+        self.unanswered: dict[NodeId, int] = {}
+        self._loop = loop
+
+    def take(self, node_id: NodeId, place: str, *, before: bool = True) -> Fault | None:
+        fault = super().take(node_id, place, before=before)
+        if fault is not None:
+            self.unanswered[node_id] = self._loop.micros + _PATIENCE
+        return fault
+
+    def wait_at(self, node_id: NodeId) -> bool:
+        """Whether a fault is still to strike at the node, or has struck a call that may still be waited for."""
+        waiting = any(who == node_id for who, *_ in self._faults)
+        return waiting or self._loop.micros < self.unanswered.get(node_id, 0)
+
+
 class WeatheredWorld(World):
     def __init__(self, clock: SimulatedClock, random: Random, loop: SimulatedLoop) -> None:
         super().__init__(clock, random)
         self._loop = loop
+        self.faults: WatchedFaults = WatchedFaults(loop)
         self._dooms: defaultdict[tuple[NodeId, NodeId], deque[Doom]] = defaultdict(deque)
         self._overtaken: dict[tuple[NodeId, NodeId], bytes] = {}
 

@@ -58,10 +58,10 @@ TROUBLE: dict[type[Action], int] = {
     StreamsBreak: 3,
     CallGoesWrong: 16,
     NegotiationDrags: 2,
-    NodeStops: 2,
+    NodeStops: 3,
     ChannelsRefused: 1,
-    FeesRise: 2,
-    WalletIsEmptied: 2,
+    FeesRise: 3,
+    WalletIsEmptied: 3,
     ChannelCloses: 4,
     ChannelIsForceClosed: 2,
     ChannelIsSpliced: 2,
@@ -76,14 +76,15 @@ TROUBLE: dict[type[Action], int] = {
     DiskSlows: 1,
     ClockJumps: 1,
 }
-"""Of this, each story has its own selection: with everything at once, little would ever get far enough to go wrong."""
+"""Of this, each story has its own selection, and of each kind its own share (Groce et al., "Swarm testing"): with
+everything at once and evenly, little would ever get far enough to go wrong."""
 
 
 def draw_story(seed: int, steps: int) -> list[Action]:
     """The actions of a story: of the seed alone, and the first ones do not hang on how many are wanted."""
     random = Random(f"story {seed}")
-    weights = dict(LIFE)
     share = random.choice((0.1, 0.3, 0.6, 1.0))
-    weights |= {kind: weight for kind, weight in TROUBLE.items() if random.random() < share}
+    chosen = LIFE | {kind: weight for kind, weight in TROUBLE.items() if random.random() < share}
+    weights = {kind: weight * random.choice((0.3, 1, 1, 1, 4)) for kind, weight in chosen.items()}
     kinds, shares = list(weights), list(weights.values())
     return [random.choices(kinds, shares)[0].draw(random, turns_after(random)) for _ in range(steps)]

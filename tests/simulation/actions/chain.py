@@ -21,7 +21,7 @@ class BlocksAreMined(Action):
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
-        return cls(turns, random.choice((1, 1, 1, 2, 3, 6, 20, 39)))
+        return cls(turns, random.choice((1, 1, 1, 2, 3, 6, 20, 30, 39)))
 
     def play(self, stage: Stage) -> str:
         stage.world.mine(self.blocks)

@@ -28,7 +28,7 @@ class LspCrashes(Action):
     def play(self, stage: Stage) -> str:
         if not stage.lsp.running:
             return ""
-        stage.crash(written=self.written)
+        stage.lsp.kill(written=self.written)
         stage.later(self.seconds, stage.lsp.start)
         return f"the LSP's process is killed, and started again after {self.seconds} s"
 

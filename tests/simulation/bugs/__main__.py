@@ -6,10 +6,10 @@ from __future__ import annotations
 import sys
 
 from tests.simulation.bugs.bug import MOST_STORIES, STEPS, find
-from tests.simulation.bugs.catalogue import CATALOGUE
+from tests.simulation.bugs.catalogue import CATALOGUE, HARD
 
 print(f"| bug (up to {MOST_STORIES} stories of {STEPS} steps) | stories | steps | found by |\n|---|---|---|---|")
-for bug in CATALOGUE.values():
+for bug in (*CATALOGUE.values(), *HARD.values()):
     if len(sys.argv) > 1 and sys.argv[1] not in bug.what:
         continue
     found = find(bug)

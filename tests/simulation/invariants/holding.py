@@ -13,10 +13,8 @@ from tests.simulation.invariants.verdict import Fail
 from tests.simulation.loop import MICRO, SimulatedLoop
 from tests.simulation.lsp import OFFER
 
-CHANCE = 300 * MICRO
-"""So long an LSP that is well may take, retries and a hanging call or two included."""
-AT_ONCE = frozenset({State.FULFILLED, State.CLOSING})
-"""What is waited for in these states is the node's answer alone."""
+CHANCE = 60 * MICRO
+"""So long an LSP that is well may take: a call is tried again after half a minute at most."""
 
 
 class Holding:
@@ -57,7 +55,11 @@ class Holding:
 
     def _look_at_waiting(self, payment_hash: bytes, order: Order, now: int, *, held: bool) -> None:
         """What only needs the LSP to act does not stay as it is: a payment is noticed, what is due is done."""
-        if order.state not in AT_ONCE and not (order.state is State.AWAITING_PAYMENT and held):
+        if (
+            order.state is not State.FULFILLED
+            and not (order.bolt11 and order.bolt11.cancelling)
+            and not (order.state is State.AWAITING_PAYMENT and held)
+        ):
             self._waits_since.pop(payment_hash, None)
             return
         state, since = self._waits_since.setdefault(payment_hash, (order.state, now))

@@ -111,7 +111,6 @@ class Judge:
     # --- what nobody expected ---------------------------------------------------------------------------------------
 
     def on_death(self, error: BaseException) -> None:
-        self.on_crash()
         self.fail("the service lives", f"the service ended: {_shown(error)}")
 
     def on_loop_error(self, message: str, error: BaseException | None) -> None:

@@ -17,6 +17,8 @@ class Leases:
         self._books = books
         self._fail = fail
         self._confirmed: dict[ChannelId, set[int]] = {}
+        self._late: set[ChannelId] = set()
+        """Channels that were gone when the opening's outcome was learnt: their leases end at the next reading."""
 
     def on_commit(self, changes: Changes) -> None:
         extended: dict[ChannelId, list[Extension]] = {}
@@ -58,6 +60,8 @@ class Leases:
 
     def _on_begun(self, lease: Lease) -> None:
         """bLIP-51 §4: channel_expiry_blocks, counted from the tip until the channel confirms."""
+        if lease.channel_id not in self._lsp.channels:
+            self._late.add(lease.channel_id)
         original = lease.original_order
         order = None if original is None else self._books.orders.get(original.id)
         if order is None or not isinstance(order.terms, ChannelTerms) or lease.provisional_from is None:
@@ -88,7 +92,7 @@ class Leases:
     def at_the_end(self) -> None:
         """The promise of every extension that was delivered: at least until new_channel_expiry_block (bLIP-57 §2)."""
         for lease in self._books.leases.values():
-            if lease.ended == (lease.channel_id in self._lsp.channels):
+            if lease.ended == (lease.channel_id in self._lsp.channels) and lease.channel_id not in self._late:
                 self._fail("leases follow their channels", f"{_shown(lease)}, whose channel is something else")
         paid: dict[object, int] = {}
         for extension in self._books.extensions.values():
