@@ -1,0 +1,63 @@
+"""What one reading of the wallet says of the deposits that an order knows, and what it does not say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from lsps.orders.events import RefundSigned, TimePassed
+from lsps.orders.model import Order
+from lsps.units import BlockHeight
+from tests.orders.samples import ONCHAIN, START, TIP, later
+from tests.orders.test_deposits import DELIVERING, FAILING, ONE, listed, only, order, refund, run, seen
+
+
+@pytest.mark.parametrize(("since", "gone"), [(-1, True), (0, True), (1, False)], ids=["below", "at it", "above"])
+def test_silence_says_nothing_of_earlier_blocks(since: int, gone: bool) -> None:
+    """A reading tells of blocks at or above `since`: a deposit below is not gone because it is not listed."""
+    paid = run(order(invoice=False), listed(seen()), *DELIVERING)
+    read = run(paid, listed(since=TIP + since))
+    assert (only(read).gone, only(read).height) == (gone, None if gone else TIP)
+    assert (read == paid) is not gone
+
+
+def test_what_waits_is_gone_when_it_is_not_listed() -> None:
+    """One that waited for a block is listed by every reading while it is there."""
+    waiting = run(order(invoice=False), listed(seen(height=None)))
+    assert only(run(waiting, listed(since=TIP + 1))).gone
+
+
+@pytest.mark.parametrize("height", [None, TIP])
+def test_what_comes_back_is_there(height: BlockHeight | None) -> None:
+    """Evicted and seen again: as if it had never been away, and first seen when it was."""
+    away = run(order(invoice=False), listed(seen(height=None)), (listed(), later(seconds=60)))
+    back = run(away, (listed(seen(height=height)), later(seconds=120)))
+    assert (only(back).gone, only(back).height, only(back).seen_at) == (False, height, START)
+
+
+@pytest.mark.parametrize(("early", "waits"), [(timedelta(microseconds=1), True), (timedelta(0), False)])
+def test_in_time_is_before_the_expiry(early: timedelta, waits: bool) -> None:
+    """bLIP-51 §3: what is first seen at expires_at is late, a moment earlier is in time."""
+    then = replace(later(), time=ONCHAIN.expires_at - early)
+    read = run(order(invoice=False), (listed(seen(height=None)), then))
+    assert waits_for_it(read) == waits
+
+
+def test_what_comes_to_the_tip_before_the_tip_is_told_is_one_deep() -> None:
+    """The wallet may know of a block before the service knows the new height."""
+    read = run(order(invoice=False), listed(seen(height=TIP + 2)))
+    assert only(read).kept == ONCHAIN.order_total
+
+
+def test_a_refund_loses_its_block_with_its_deposit() -> None:
+    """What confirmed is unconfirmed again when both are reorganised away."""
+    signed = run(order(invoice=False), listed(seen()), *FAILING, RefundSigned(ONE, refund()))
+    mined = run(signed, listed(seen(spent_by=refund().txid, spent_at=TIP + 1)))
+    assert (only(mined).refunded_at, only(run(mined, listed())).refunded_at) == (TIP + 1, None)
+
+
+def waits_for_it(read: Order) -> bool:
+    at_expiry = run(read, (TimePassed(), later(seconds=86_400)))
+    return at_expiry.state is read.state
