@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from interop.lnd.generate_proto import GENERATED, SOURCE_ROOT, generate
-from lsps.node.contract import NotSupported, Utxo
+from lsps.node.contract import NotSupported, Resumed, Utxo, WalletChanged
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.permissions import BUYING, BUYING_ONCHAIN, SERVING, SERVING_ONCHAIN, bake_line
+from lsps.node.lnd.wallet import COMMITTED_SECONDS
 from lsps.units import BlockHeight, Network, Outpoint, Sat
 from tests.node.lnd.fake import US, get_info, running
 
@@ -33,6 +34,16 @@ async def test_a_feerate_is_never_under_the_relay_minimum(said: int, feerate: in
         at.lnd.answer(rpc.ESTIMATE_FEE, pb.EstimateFeeResponse(sat_per_kw=said))
         assert await at.node.wallet.feerate(1) == feerate
         assert at.lnd.requests(rpc.ESTIMATE_FEE)[0].conf_target == 2
+
+
+async def test_a_change_is_told_when_it_can_be_read() -> None:
+    """lnd tells of a transaction before it commits it: whoever reads the wallet at once would miss it."""
+    async with running() as at:
+        at.lnd.answer(rpc.TRANSACTIONS, *(pb.Transaction(tx_hash=digit * 64) for digit in "ab"))
+        changes = at.node.wallet.changes()
+        assert await anext(changes) == Resumed()
+        assert [await anext(changes) for _ in range(2)] == [WalletChanged()] * 2
+        assert at.clock.slept == [COMMITTED_SECONDS] * 2
 
 
 async def test_info_is_read_whole() -> None:

@@ -21,6 +21,8 @@ from lsps.units import BlockHeight, Network
 
 LEAST_SAT_PER_KW = 253
 """1 sat per virtual byte, the relay minimum, rounded up as LND does."""
+COMMITTED_SECONDS = 1.0
+"""lnd tells of a transaction before its wallet has committed it: what is read at once does not show it yet."""
 LABEL = "lsps"
 """Of our transactions in lnd's list: for people."""
 _MAX_HEIGHT = 2**31 - 1
@@ -103,4 +105,9 @@ class LndWallet:
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[AsyncIterator[WalletChanged]]:
         async with self._connection.stream(rpc.TRANSACTIONS, pb.GetTransactionsRequest()) as transactions:
-            yield (WalletChanged() async for _ in transactions)
+            yield self._late(transactions)
+
+    async def _late(self, transactions: AsyncIterator[pb.Transaction]) -> AsyncIterator[WalletChanged]:
+        async for _ in transactions:
+            await self._streams.pause(COMMITTED_SECONDS)
+            yield WalletChanged()
