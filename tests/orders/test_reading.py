@@ -11,7 +11,7 @@ from lsps.orders.events import RefundSigned, TimePassed
 from lsps.orders.model import Order
 from lsps.units import BlockHeight
 from tests.orders.samples import ONCHAIN, START, TIP, later
-from tests.orders.test_deposits import DELIVERING, FAILING, ONE, listed, only, order, refund, run, seen
+from tests.orders.test_deposits import DELIVERING, FAILING, ONE, STRANGER, listed, only, order, refund, run, seen
 
 
 @pytest.mark.parametrize(("since", "gone"), [(-1, True), (0, True), (1, False)], ids=["below", "at it", "above"])
@@ -56,6 +56,13 @@ def test_a_refund_loses_its_block_with_its_deposit() -> None:
     signed = run(order(invoice=False), listed(seen()), *FAILING, RefundSigned(ONE, refund()))
     mined = run(signed, listed(seen(spent_by=refund().txid, spent_at=TIP + 1)))
     assert (only(mined).refunded_at, only(run(mined, listed())).refunded_at) == (TIP + 1, None)
+
+
+@pytest.mark.parametrize("spent_at", [None, TIP + 1])
+def test_what_was_earned_may_be_spent(spent_at: BlockHeight | None) -> None:
+    """The deposit of a delivered order funds another's channel: nothing of it is left to be decided."""
+    done = run(order(invoice=False), listed(seen()), *DELIVERING)
+    assert run(done, listed(seen(spent_by=STRANGER, spent_at=spent_at))) == done
 
 
 def waits_for_it(read: Order) -> bool:
