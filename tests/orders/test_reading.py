@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from lsps.orders import deposits, pending
 from lsps.orders.events import RefundSigned, TimePassed
-from lsps.orders.model import Order
-from lsps.units import BlockHeight
+from lsps.orders.model import Order, State
+from lsps.orders.pending import EffectName
+from lsps.units import BlockHeight, Sat
+from tests.orders import samples
 from tests.orders.samples import ONCHAIN, START, TIP, later
-from tests.orders.test_deposits import DELIVERING, FAILING, ONE, STRANGER, listed, only, order, refund, run, seen
+from tests.orders.test_deposits import DELIVERING, FAILING, ONE, STRANGER, TWO, listed, only, order, refund, run, seen
 
 
 @pytest.mark.parametrize(("since", "gone"), [(-1, True), (0, True), (1, False)], ids=["below", "at it", "above"])
@@ -63,6 +66,21 @@ def test_what_was_earned_may_be_spent(spent_at: BlockHeight | None) -> None:
     """The deposit of a delivered order funds another's channel: nothing of it is left to be decided."""
     done = run(order(invoice=False), listed(seen()), *DELIVERING)
     assert run(done, listed(seen(spent_by=STRANGER, spent_at=spent_at))) == done
+
+
+def test_what_pays_for_nothing_is_nobodys_coin() -> None:
+    """A deposit beside the one that paid, too small to go back by itself: owed, so it funds nothing."""
+    small = run(order(invoice=False), listed(seen()), *DELIVERING, listed(seen(), seen(TWO, Sat(1_999))))
+    assert deposits.free_to_spend(small, TIP + 100) == {ONE}
+
+
+def test_an_order_paid_by_its_invoice_is_not_in_need_of_deposits() -> None:
+    """Nothing came on-chain to an order that could be paid so: it goes on all the same."""
+    held = run(order(), samples.HELD)
+    assert EffectName.CHOOSE_INPUTS in pending.effects(held)
+    assert run(held, *DELIVERING[:1]).state is State.FULFILLING
+    read = run(held, listed(seen(height=None)))
+    assert read.give_up_at == held.give_up_at
 
 
 def waits_for_it(read: Order) -> bool:
