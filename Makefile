@@ -7,7 +7,7 @@ FUZZ_READY := .venv/ready-fuzz
 
 SECONDS ?= 60
 
-.PHONY: help demo test fuzz hostile lint interop-lnd interop-ldk check-ldk format proto requirements clean
+.PHONY: help demo test fuzz simulate simulate-bugs hostile lint interop-lnd interop-ldk check-ldk format proto requirements clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,7 +23,7 @@ demo: $(READY) ## the whole story on simulated nodes, in seconds
 	@$(BIN)/lsps demo
 
 test: $(READY) ## the fast tests: pure parts, SQLite, simulated nodes
-	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk -n 2
+	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk --ignore=tests/simulation/bugs -n 2
 
 $(FUZZ_READY): $(READY) requirements-fuzz.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
@@ -31,6 +31,12 @@ $(FUZZ_READY): $(READY) requirements-fuzz.txt
 
 fuzz: $(FUZZ_READY) ## coverage-guided fuzzing: make fuzz [SECONDS=60] [TARGET=name]; goes on where it stopped, in .fuzz/
 	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET))
+
+simulate: $(READY) ## a simulated world by seeds: make simulate [SECONDS=60], or one story again: SEED=n [STEPS=300]
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seconds $(SECONDS)) $(if $(STEPS),--steps $(STEPS))
+
+simulate-bugs: $(READY) ## that the simulation finds each bug of its catalogue
+	$(BIN)/pytest tests/simulation/bugs -n 2
 
 hostile: $(READY) ## figures: a thousand hostile connections against one service: make hostile [SECONDS=60]
 	$(BIN)/python -m tests.hostile.run --seconds $(SECONDS)

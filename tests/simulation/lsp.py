@@ -54,7 +54,7 @@ OFFER = Offer(
         min_onchain_payment_confirmations=2,
         min_onchain_payment=Sat(1_000),
     ),
-    limits=Limits(requests_per_peer=4, requests_in_all=30, unpaid_orders_in_all=14, prune_after=timedelta(hours=3)),
+    limits=Limits(requests_per_peer=4, requests_in_all=400, unpaid_orders_in_all=14, prune_after=timedelta(hours=3)),
 )
 """Small limits, so that they are reached."""
 PRICE = PriceTable(open_base=Sat(20_000), extend_base=Sat(10_000))

@@ -106,9 +106,9 @@ def _calm(stage: Stage) -> None:
     for hour in range(CALM_HOURS):
         if hour >= CALM_HOURS_AT_LEAST and stage.is_at_rest():
             break
-        for _ in range(6 if hour < CALM_HOURS_AT_LEAST else 1):
-            stage.world.mine()
-            stage.loop.advance((600 if hour < CALM_HOURS_AT_LEAST else 3600) * MICRO)
+        for _ in range(3):
+            stage.world.mine(2)
+            stage.loop.advance(1200 * MICRO)
             stage.judge.on_step()
             if stage.judge.verdict is not None:
                 return
