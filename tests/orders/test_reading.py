@@ -83,6 +83,17 @@ def test_an_order_paid_by_its_invoice_is_not_in_need_of_deposits() -> None:
     assert read.give_up_at == held.give_up_at
 
 
+def test_what_was_replaced_does_not_pay_without_a_confirmation() -> None:
+    """With 0 confirmations a payment that is gone counts no more, whatever fee it had."""
+    first, second = (
+        seen(amount=Sat(100_444), height=None, sat_per_kw=9_000),
+        seen(TWO, Sat(100_444), None, sat_per_kw=9_000),
+    )
+    fast = order(invoice=False, min_confirmations=0)
+    assert run(fast, listed(first), listed(second)).state is State.AWAITING_PAYMENT
+    assert run(fast, listed(first), listed(first, second)).state is State.PAID
+
+
 def waits_for_it(read: Order) -> bool:
     at_expiry = run(read, (TimePassed(), later(seconds=86_400)))
     return at_expiry.state is read.state
