@@ -20,11 +20,11 @@ from lsps.client.errors import (
     PaymentFailed,
 )
 from lsps.client.terms import Offer, OnchainCost, Step
-from lsps.node.contract import NodeUnreachable, PaymentStatus
+from lsps.node.contract import NodeUnreachable, PaymentStatus, Refused
 from lsps.protocol.payment import PaymentState
-from lsps.store.journal import EntryState
+from lsps.store.journal import EntryState, OnchainTransaction
 from lsps.testing import QUICK
-from lsps.units import Sat
+from lsps.units import BlockHeight, Sat
 from tests.client.fakes import patch
 from tests.client.onchain import BLOCKS, FEE, Market, market
 
@@ -282,6 +282,44 @@ async def test_two_purchases_at_once_spend_different_outputs(tmp_path: Path) -> 
         assert extended.delivered
         assert set(bought.transaction.inputs).isdisjoint(extended.transaction.inputs)
         assert await shop.paid_to_the_lsp() == [FEE, FEE]
+
+
+async def test_what_another_order_is_to_be_paid_with_is_left_alone(tmp_path: Path) -> None:
+    """Signed, kept and not published yet, of a purchase that died: its inputs are free in the wallet, and not taken."""
+    async with market(tmp_path) as shop:
+        await killed_at(shop, "client_signed")
+        kept = await shop.transaction()
+        async with shop.blocks():
+            extended = await shop.extend()
+            assert set(kept.inputs).isdisjoint(extended.transaction.inputs)
+            assert (await shop.buy()).transaction == kept
+
+
+async def test_nobody_pays_a_higher_fee_than_was_shown(tmp_path: Path) -> None:
+    """When other inputs have to be chosen after the question, and fees rose meanwhile: it stops."""
+    async with market(tmp_path) as shop:
+
+        async def slowly(_: Offer) -> bool:
+            shop.net.nodes.world.chain.sat_per_kw = 2_000
+            largest = sorted(await shop.node.wallet.inputs(), key=lambda utxo: (-int(utxo.amount), utxo.outpoint))[0]
+            [entry] = await shop.journal.newest(1)
+            other = await shop.journal.add(replace(entry, number=0, parameters="{}"))
+            taken = OnchainTransaction("11" * 32, b"", FEE, FEE, (largest.outpoint,), BlockHeight(0))
+            await shop.journal.keep_transaction(other.number, taken)
+            return True
+
+        with pytest.raises(OnchainFeeTooHigh, match="limit of 617 sat"):
+            await shop.extend(confirm=slowly)
+        assert await shop.states() == [EntryState.ABANDONED, EntryState.PAYING]
+
+
+async def test_a_wallet_that_cannot_sign_pays_nothing(tmp_path: Path) -> None:
+    """The node's reason is said, and nothing is paid."""
+    async with market(tmp_path) as shop:
+        shop.net.nodes.world.faults.fail_next(shop.node.node_id, "wallet.sign", error=Refused("watch-only"))
+        with pytest.raises(FundsMissing, match="nothing was paid: watch-only"):
+            await shop.extend()
+        assert await shop.states() == [EntryState.ABANDONED]
 
 
 # --- the chain changes its mind -------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ async def test_more_than_six_confirmations_are_noticed() -> None:
         market.lsp.takes_onchain = True
 
         def many(order: Json) -> Json:
-            onchain(order)["min_onchain_payment_confirmations"] = 7
+            onchain(order)["min_onchain_payment_confirmations"] = 700
             return order
 
         market.lsp.change["lsps7.create_order"] = many
