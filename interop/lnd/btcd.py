@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from interop.lnd.empty_block import empty_block
 from interop.lnd.process import Process
 
 USER, PASSWORD = "regtest", "regtest"
@@ -96,6 +98,16 @@ class Btcd:
     async def generate(self, blocks: int) -> None:
         """Mines `blocks` blocks at once. A transaction is in the first one if it has reached btcd by then."""
         await self.call("generate", str(blocks))
+
+    async def generate_empty(self) -> None:
+        """Mines one block without transactions, whatever waits."""
+        tip = str(await self.call("getbestblockhash"))
+        header = await self.call("getblockheader", tip)
+        later = max(int(time.time()), header["time"] + 1)
+        block = empty_block(tip, header["height"] + 1, later, int(header["bits"], 16))
+        refused = await self.call("submitblock", block.hex())
+        if refused:
+            raise BtcctlError(f"btcd refused an empty block: {refused}")
 
     async def disconnect(self, blocks: int) -> int:
         """Makes the newest blocks invalid for good; returns the new height. Their transactions wait again."""
