@@ -94,7 +94,8 @@ class Wallet:
     random: Random
     found: Callable[[str, str], None]
     wishes: list[Wish] = field(default_factory=list)
-    unfulfilled: dict[Wish, None] = field(default_factory=dict)
+    unfulfilled: dict[Wish, int] = field(default_factory=dict)
+    """With what `closings` was when it was wished for."""
     closings: int = 0
     """How many of its channels were closed: what was bought may be gone before it is seen."""
 
@@ -124,7 +125,7 @@ class Wallet:
 
     def wish_for(self, wish: Wish) -> None:
         self.wishes.append(wish)
-        self.unfulfilled[wish] = None
+        self.unfulfilled[wish] = self.closings
         if self._process is not None:
             self._process.start(self._fulfil(wish), f"{self.name}'s purchase")
 
@@ -134,7 +135,7 @@ class Wallet:
             await self.loop.create_future()
 
     async def _fulfil(self, wish: Wish) -> None:
-        client, closings = await asyncio.shield(self._client), self.closings
+        client, closings = await asyncio.shield(self._client), self.unfulfilled[wish]
         address = f"{self.lsp}@{self.lsp_address}"
         while True:
             try:
