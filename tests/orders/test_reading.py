@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lsps.orders import deposits, pending
-from lsps.orders.events import RefundSigned, TimePassed
+from lsps.orders.events import RefundPublished, RefundSigned, TimePassed
 from lsps.orders.model import Order, State
 from lsps.orders.pending import EffectName
 from lsps.units import BlockHeight, Sat
@@ -92,6 +92,55 @@ def test_what_was_replaced_does_not_pay_without_a_confirmation() -> None:
     fast = order(invoice=False, min_confirmations=0)
     assert run(fast, listed(first), listed(second)).state is State.AWAITING_PAYMENT
     assert run(fast, listed(first), listed(first, second)).state is State.PAID
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_first_block_pays(turned: bool) -> None:
+    """Two payments of the whole, seen at once: the one in the earlier block pays, in whatever order they are listed."""
+    both = [seen(height=TIP), seen(TWO, height=TIP + -1)]
+    paid = run(order(invoice=False), listed(*(reversed(both) if turned else both)))
+    assert paid.onchain is not None
+    assert {d.outpoint: d.kept for d in paid.onchain.deposits} == {ONE: Sat(0), TWO: ONCHAIN.order_total}
+
+
+def test_what_pays_goes_on_paying() -> None:
+    """Another payment that shows up in an earlier block takes nobody's place: it is the one that goes back."""
+    done = run(order(invoice=False), listed(seen()), *DELIVERING, listed(seen(), seen(TWO, height=TIP + -1)))
+    assert [deposit.outpoint for deposit in pending.refunds_to_sign(done)] == [TWO]
+
+
+def test_nothing_goes_back_before_the_outcome() -> None:
+    """Overpaid, or paid beside the invoice: until it is known how the order ends, nothing is given back."""
+    over = [listed(seen(), seen(TWO)), *DELIVERING[:1]]
+    for waiting in (run(order(invoice=False), *over[:1]), run(order(invoice=False), *over)):
+        assert pending.refunds_to_sign(waiting) == ()
+    assert pending.refunds_to_sign(run(order(), samples.HELD, listed(seen()))) == ()
+
+
+def test_what_goes_back_is_deep() -> None:
+    """A refund waits for as many blocks as a payment; one that is on its way stays so when its deposit gets another
+    block."""
+    late = order(invoice=False, min_confirmations=3)
+    failed = run(late, (TimePassed(), later(seconds=86_400)))
+    early = run(failed, (listed(seen()), later(seconds=86_400, blocks=1)))
+    assert pending.refunds_to_sign(early) == ()
+    deep = run(early, (listed(seen()), later(seconds=86_400, blocks=2)))
+    assert [deposit.outpoint for deposit in pending.refunds_to_sign(deep)] == [ONE]
+    signed = run(deep, (RefundSigned(ONE, refund()), later(seconds=86_400, blocks=2)))
+    moved = run(signed, (listed(seen(height=TIP + 2)), later(seconds=86_400, blocks=2)))
+    assert [deposit.outpoint for deposit in pending.refunds_to_publish(moved)] == [ONE]
+
+
+def test_what_was_paid_without_a_confirmation_goes_back_from_a_block() -> None:
+    """PAID without a confirmation, and then it failed: a refund needs a block, and REFUNDED is told only after it
+    (money rule 5); if the payment never gets one, there is nothing to refund."""
+    paid = run(order(invoice=False, min_confirmations=0), listed(seen(height=None, sat_per_kw=9_000)), *FAILING)
+    assert (paid.state, pending.effects(paid)) == (State.CLOSING, frozenset())
+    mined = run(paid, listed(seen(sat_per_kw=9_000)))
+    assert pending.effects(mined) == {EffectName.SIGN_REFUND}
+    sent = run(mined, RefundSigned(ONE, refund()), RefundPublished(ONE, refund().txid))
+    assert sent.state is State.FAILED
+    assert run(paid, listed()).state is State.FAILED
 
 
 def waits_for_it(read: Order) -> bool:

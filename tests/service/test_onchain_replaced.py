@@ -70,6 +70,19 @@ async def test_evicted_and_back(make_world: MakeWorld, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_without_a_confirmation_and_then_it_fails(make_world: MakeWorld, kind: str) -> None:
+    """Money rule 5: REFUNDED is told when the payment went back, for which it needs a block first."""
+    async with till(make_world, kind, min_onchain_payment_confirmations=0) as order:
+        await order.spoil()
+        await order.pay(sat_per_kw=2_000)
+        assert await order.told() == ("CREATED", "PAID")
+        await order.mine()
+        assert await order.told() == REFUNDED
+        await order.refund_confirms()
+        assert not await order.delivered()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_without_a_confirmation_and_then_taken_back(make_world: MakeWorld, kind: str) -> None:
     """The risk of 0 confirmations: delivered, and the payment is double-spent. COMPLETED stays told, and the ledger
     shows what is missing."""

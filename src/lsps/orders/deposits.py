@@ -188,10 +188,11 @@ def _is_open(order: Order, rules: Rules) -> bool:
     """FAILED and REFUNDED are told only after the node confirmed that all went back (money rule 5)."""
     if order.bolt11 is not None and (order.bolt11.cancelling or not order.bolt11.cancelled):
         return True
+    # What was told as PAID is told as REFUNDED only once it went back, though it waits for its block still (or again).
+    told = order.paid_by is PaymentMethod.ONCHAIN
     deposits = () if order.onchain is None else order.onchain.deposits
-    return any(
-        deposit.height is not None and _is_owed(deposit, rules) and not deposit.is_returned for deposit in deposits
-    )
+    there = (deposit for deposit in deposits if told or deposit.height is not None)
+    return any(_is_owed(deposit, rules) and not deposit.is_returned for deposit in there)
 
 
 def _seen_in_time(option: OnchainOption) -> bool:
