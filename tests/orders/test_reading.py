@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lsps.orders import deposits, pending
-from lsps.orders.events import RefundPublished, RefundSigned, TimePassed
+from lsps.orders.events import ChannelChecked, ChannelStanding, RefundPublished, RefundSigned, TimePassed
 from lsps.orders.model import Order, State
 from lsps.orders.pending import EffectName
 from lsps.units import BlockHeight, Sat
@@ -141,6 +141,22 @@ def test_what_was_paid_without_a_confirmation_goes_back_from_a_block() -> None:
     sent = run(mined, RefundSigned(ONE, refund()), RefundPublished(ONE, refund().txid))
     assert sent.state is State.FAILED
     assert run(paid, listed()).state is State.FAILED
+
+
+def test_an_order_paid_on_chain_waits_a_day() -> None:
+    """Nothing times out on-chain: peer and funds are waited for longer than with a held payment."""
+    assert run(order(), listed(seen())).give_up_at == later(seconds=86_400).time
+    assert run(order(), samples.HELD).give_up_at == later(seconds=1_800).time
+
+
+def test_nothing_is_extended_for_a_payment_that_is_not_there() -> None:
+    """The channel list comes back when the payment was reorganised away: the extension waits for the payment."""
+    unknown = replace(listed(seen()), channel=ChannelStanding.UNKNOWN)
+    away = run(order(lsps1=False), unknown, listed(seen(height=None)))
+    assert away.state is State.PAID
+    assert run(away, ChannelChecked(ChannelStanding.GOOD)) == away
+    back = run(away, listed(seen()), ChannelChecked(ChannelStanding.GOOD))
+    assert back.state is State.COMPLETED
 
 
 def waits_for_it(read: Order) -> bool:

@@ -98,6 +98,17 @@ async def test_too_small_to_be_paid_on_chain(make_world: MakeWorld, fee: int, of
             assert len(await world.store.newest_orders(None, 5)) == 1
 
 
+async def test_the_whole_price_decides_what_is_too_small(make_world: MakeWorld) -> None:
+    """What the customer pays in all counts, the balance it buys included."""
+
+    def cheap(_request: PriceRequest) -> Sat:
+        return Sat(500)
+
+    async with make_world(offer=selling(), price=cheap) as world:
+        order = await take_order(world, "lsps1", client_balance_sat="20000")
+        assert order.total == 20_500
+
+
 @pytest.mark.parametrize("bad", ["bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "nonsense", 7])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_refund_address_that_is_none(make_world: MakeWorld, kind: str, bad: Json) -> None:

@@ -232,6 +232,22 @@ async def test_a_refund_that_the_network_refuses_is_tried_again(make_world: Make
         await order.refund_confirms()
 
 
+async def test_one_that_the_network_refuses_keeps_no_other_waiting(make_world: MakeWorld) -> None:
+    """Two refunds are to be published and the first is refused once: both go out at once, without a wait."""
+    async with till(make_world, "lsps7") as order:
+        await order.pay(20_000)
+        await order.pay_and_mine(21_000)
+        order.world.faults.hang_next(order.world.lsp.node_id, "wallet.publish")
+        await order.world.pass_time(DAY)
+        refused = Refused("mempool min fee not met")
+        order.world.faults.fail_next(order.world.lsp.node_id, "wallet.publish", error=refused)
+        await order.world.restart()
+        await quiet()
+        assert len(order.waiting_refunds()) == 2
+        await order.mine()
+        assert len(order.came_back()) == 2
+
+
 async def test_one_that_cannot_be_bumped_keeps_no_other_waiting(make_world: MakeWorld) -> None:
     """A small refund is stuck, and too small for a higher fee; a large deposit that comes later goes back at once."""
     async with till(make_world, "lsps7") as order:
