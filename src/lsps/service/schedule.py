@@ -124,13 +124,18 @@ class Schedule:
                 changed = await self._engine.apply(order.id, outcome)
                 self._put_off_for.pop(order.id, None)
                 self._failpoint(f"{effect.name.name.lower()}.committed")
-                if changed:
+                if changed or not await self._stands(effect):
                     return
                 # Whatever still stands then would be due at once, again and again.
                 outcome = PutOff("its outcome changed nothing")
         except (NodeError, TimeoutError, IllegalTransition, StoreError, ClientRejected) as error:
             outcome = PutOff(str(error) or "the node did not answer in time")
         await self._put_off(effect, outcome)
+
+    async def _stands(self, effect: DueEffect) -> bool:
+        """Whether the effect is still wanted: the node's streams may have told its outcome before."""
+        order = await self._store.order(effect.order_id)
+        return order is not None and effect.name in pending.effects(order)
 
     async def _put_off(self, effect: DueEffect, why: PutOff) -> None:
         self._put_off_for.pop(effect.order_id, None)

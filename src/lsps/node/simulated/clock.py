@@ -17,6 +17,7 @@ class ManualClock:
         self._now = start
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._count = 0
+        self._cancelled = 0
 
     def now(self) -> datetime:
         return self._now
@@ -34,7 +35,19 @@ class ManualClock:
         awake = asyncio.get_running_loop().create_future()
         self._count += 1
         heapq.heappush(self._sleepers, (self._now + timedelta(seconds=seconds), self._count, awake))
-        await awake
+        try:
+            await awake
+        finally:
+            if awake.cancelled():
+                self._forget()
+
+    def _forget(self) -> None:
+        """One more was cancelled: when most are, the heap is made anew, so that it does not grow for ever."""
+        self._cancelled += 1
+        if self._cancelled * 2 > len(self._sleepers):
+            self._sleepers = [sleeper for sleeper in self._sleepers if not sleeper[2].done()]
+            heapq.heapify(self._sleepers)
+            self._cancelled = 0
 
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass: stop at each sleeper's moment, wake it and let it run (it may sleep again)."""
