@@ -19,7 +19,7 @@ from lsps.client.terms import Offer
 from lsps.node.contract import ChannelState, NotSupported, Opener
 from lsps.node.simulated.lightning_node import Policy
 from lsps.store.journal import EntryState
-from lsps.units import Msat, Sat
+from lsps.units import Msat, Outpoint, Sat
 from tests.client.fake_lsp import FEE, Json, Shop, shop
 from tests.client.fakes import patch
 
@@ -315,6 +315,24 @@ async def test_a_channel_that_appears_late_is_waited_for() -> None:
         patch(node.channels, "list", late)
         bought = await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, max_fee=LIMIT)
         assert bought.channel is not None
+
+
+async def test_a_channel_that_is_spliced_at_once_is_seen() -> None:
+    """A splice gives a channel another funding outpoint before we looked: it is still the channel that was bought."""
+    async with shop() as market, market.client() as lsp:
+        deliver = market.lsp.deliver
+
+        async def splice(order_id: str) -> None:
+            await deliver(order_id)
+            funding = Outpoint.parse(market.lsp.orders[order_id]["channel"]["funding_outpoint"])
+            market.net.world.graph.splice(funding.channel_id(), market.net.lsp.node_id, 50_000)
+            market.net.mine()
+
+        patch(market.lsp, "deliver", splice)
+        bought = await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, max_fee=LIMIT)
+        assert bought.order.channel is not None
+        assert bought.channel is not None
+        assert bought.channel.funding != bought.order.channel.funding_outpoint
 
 
 async def test_overprovisioning_is_fine() -> None:

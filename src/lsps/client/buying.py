@@ -160,7 +160,8 @@ class ChannelPurchase(Purchase[lsps1.ChannelOrder, Channel]):
             raise NotThere("its order names no channel (bLIP-51 §4)", final=True)
         funding = completed.channel.funding_outpoint
         for channel in await self._channels.list():
-            if channel.funding == funding:
+            # A splice changes the funding outpoint; the channel id stays (BOLT 2).
+            if channel.channel_id == funding.channel_id():
                 self._compare(channel)
                 return channel
         raise NotThere(f"this node has no channel with the funding outpoint {funding}")

@@ -179,4 +179,7 @@ class ChannelIsSpliced(Action):
             stage.world.graph.splice(channel.channel_id, customer.node_id, self.sat)
         except Refused:
             return ""
+        if self.sat < 0:
+            for wallet in stage.wallets:  # less than was bought, by its own hand
+                wallet.closings += wallet.node is customer
         return f"{customer.alias} splices {self.sat} sat into channel {channel.scid}"
