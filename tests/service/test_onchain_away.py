@@ -200,3 +200,17 @@ async def test_more_orders_than_a_page(make_world: MakeWorld) -> None:
         await quiet(3_000)
         assert [[d.gone for d in await order.deposits()] for order in orders] == [[True]] * 120
         await audit(world)
+
+
+async def test_a_refund_that_waits_for_many_blocks(make_world: MakeWorld) -> None:
+    """Its deposit is buried by then: it is read again all the same, until the refund is in a block."""
+    async with till(make_world, "lsps7") as order:
+        await order.world.pass_time(DAY)
+        await order.pay_and_mine()
+        order.world.net.world.chain.least_sat_per_kw = 50_000
+        order.world.mine(200)
+        await quiet()
+        assert (await order.deposits())[0].refunded_at is None
+        order.world.net.world.chain.least_sat_per_kw = 0
+        await order.refund_confirms()
+        assert (await order.deposits())[0].refunded_at is not None
