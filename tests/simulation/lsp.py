@@ -138,9 +138,9 @@ class Lsp:
 
     def _ended(self, process: Process, task: SimulatedTask[None]) -> None:
         """By itself. A node that is away, or a full disk, at its start may end it; the supervisor tries again."""
+        error = None if task.cancelled() else task.exception()
         if not process.alive or process is not self._process:
             return
-        error = None if task.cancelled() else task.exception()
         if error is None or not _is_excused(error):
             self._died(error or RuntimeError("the service ended by itself"))
         self.kill(written=True)

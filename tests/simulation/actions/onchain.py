@@ -102,6 +102,8 @@ class ChainIsReorganised(Action):
             world.reorg(depth, double_spent=double_spent, empty=self.empty)
         except (Refused, TooDeep):
             return ""
+        for wallet in stage.wallets:  # a channel may lose the short channel id that it was ordered for by
+            wallet.closings += 1
         lost = f", {len(double_spent)} payments are double-spent" if double_spent else ""
         return f"{depth} blocks are reorganised away{lost}: {world.chain.height}"
 
