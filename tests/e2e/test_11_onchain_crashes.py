@@ -15,7 +15,7 @@ from tests.e2e.once import KILLED, dies
 from tests.e2e.onchain import PAYMENT, PRICE
 from tests.e2e.shop import Shop, shop_on
 from tests.e2e.till import CHANNEL, Death, Till
-from tests.e2e.wire import wire
+from tests.e2e.wire import until_answering, wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -58,6 +58,7 @@ async def shop(net: Regtest, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     """An LSP that takes on-chain payments, and extends a lease to MAXIMUM blocks."""
     limit = {"max_channel_extension_expiry_blocks": MAXIMUM}
     directory = tmp_path_factory.mktemp("shop")
+    await net.mine(1)  # what others left in the mempool
     async with shop_on(net["lsp"], directory, lsps7=limit, payment=PAYMENT, price=PRICE) as serving:
         yield serving
 
@@ -83,6 +84,8 @@ async def lnd_dies(net: Regtest, shop: Shop, alice: Node, point: str, *, blocks:
     await shop.node.wait_synced()
     await net.connect(alice, shop.node)
     await net.wait_active(point, shop.node, alice)
+    if shop.process.running:
+        await until_answering(shop.node, alice)
 
 
 async def test_extensions_whose_lsp_dies_at_every_step(net: Regtest, shop: Shop, alice: Node, scid: str) -> None:

@@ -28,6 +28,7 @@ BLOCKS = int(CHANNEL["channel_expiry_blocks"])
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shop(net: Regtest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """An LSP that takes on-chain payments, confirmed once."""
+    await net.mine(1)  # what others left in the mempool
     async with shop_on(net["lsp"], tmp_path_factory.mktemp("shop"), payment=PAYMENT, price=PRICE) as serving:
         yield serving
 

@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from interop.lnd.node import LSP_FLAGS, Node, NodeSpec
-from interop.lnd.regtest import Regtest, eventually
+from interop.lnd.regtest import Regtest
 from tests.e2e import truth
 from tests.e2e.once import Ledger
 from tests.e2e.shop import Customer, Shop, shop_on
-from tests.e2e.wire import wire
+from tests.e2e.wire import until_answering
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -52,14 +52,7 @@ async def lnd_dies(net: Regtest, shop: Shop, alice: Node, point: str) -> None:
     await shop.node.restart(kill=True)
     await net.connect(alice, shop.node)
     await net.wait_active(point, shop.node, alice)
-    request = b'{"jsonrpc":"2.0","id":"there?","method":"lsps0.list_protocols","params":{}}'
-    async with wire(alice) as line:
-
-        async def answers() -> bool:
-            await line.say(shop.node, request)  # one that comes before the service listens is lost (bLIP-50)
-            return any(b'"there?"' in payload for payload in line.of(shop.node))
-
-        await eventually("the service listens again", answers, 60)
+    await until_answering(shop.node, alice)
     assert shop.process.pid == pid
 
 

@@ -136,6 +136,7 @@ class Till:
         """Nothing was delivered; all that was paid, but the miners' fee, goes back in one transaction, which is in the
         mempool and then in a block; it spends the very output that was paid (bLIP-51 §3.3)."""
         await self.until("failed")
+        await net.connect(self.buyer, self.shop.node)  # a failed opening may end with a disconnect
         assert await self.told() == ("FAILED", "REFUNDED")
         (refund,) = await self.refunds()
         assert refund.txid in await net.btcd.mempool()

@@ -104,6 +104,18 @@ async def wire(node: Node) -> AsyncIterator[Wire]:
         await lnd.close()
 
 
+async def until_answering(lsp: Node, buyer: Node) -> None:
+    """Waits until the service on this node answers the buyer: after its lnd has started again, for instance."""
+    request = b'{"jsonrpc":"2.0","id":"there?","method":"lsps0.list_protocols","params":{}}'
+    async with wire(buyer) as line:
+
+        async def answers() -> bool:
+            await line.say(lsp, request)  # one that comes before the service listens is lost (bLIP-50)
+            return any(b'"there?"' in payload for payload in line.of(lsp))
+
+        await eventually("the service listens again", answers, 60)
+
+
 async def until_told(buyer: Node, lsp: Node, service: str, order_id: str, payment_state: str) -> dict[str, Any]:
     """The order as get_order of `service` ("lsps1", "lsps7") tells it to the buyer, once its payment has this state.
 
