@@ -116,7 +116,7 @@ async def test_half_of_the_room_for_unpaid_orders_is_kept(tmp_path: Path, monkey
 
 async def test_memory_does_not_grow_with_what_a_crowd_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the limits are reached, more of the same costs no memory that stays: after three further waves there
-    is less than two hundred bytes more a peer (tables of the event loop, which do not shrink)."""
+    is less than three hundred bytes more a peer (tables that do not shrink)."""
     async with besieged(tmp_path, monkeypatch) as (_, crowd):
         for _ in range(2):
             crowd.say(messages=3)
@@ -131,4 +131,4 @@ async def test_memory_does_not_grow_with_what_a_crowd_says(tmp_path: Path, monke
             grown, _peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert grown < HOSTILE * 200
+        assert grown < HOSTILE * 300

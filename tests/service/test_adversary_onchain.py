@@ -241,10 +241,11 @@ async def test_a_refund_that_cannot_confirm_is_not_bumped_to_nothing(make_world:
         (alice,) = world.peers
         order = await order_channel(world, alice)
         world.faults.refuse_channels(alice.node.node_id)
+        world.net.world.chain.sat_per_kw = 3_000
         await pay(world, order)
         await world.pass_time(60)
         assert await told(alice, order) == ("FAILED", "REFUNDED")
-        for _ in range(40):
+        for _ in range(12):
             await world.pass_time(6 * 3_600 + 60)
         (deposit,) = (await world.stored(order)).onchain.deposits  # type: ignore[union-attr]
         assert len(deposit.refunds) > 5
