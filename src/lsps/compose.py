@@ -30,6 +30,7 @@ from lsps.errors import LspsError
 from lsps.failpoints import Failpoint
 from lsps.node.contract import Node, NodeInfo, require
 from lsps.orders.events import Rules
+from lsps.paths import seen_from
 from lsps.service.pricing import PriceFunction, PriceTable
 from lsps.service.service import Service, rules_of
 from lsps.service.startup import check_offer
@@ -141,7 +142,7 @@ def _path(url: str, base: Path) -> Path:
     path = url.partition("://")[2]
     if not path:
         raise InvalidUrl("the URL of an SQLite file is sqlite:///absolute/path, or sqlite://path")
-    return base / Path(path).expanduser()
+    return seen_from(base, path)
 
 
 # --- a client ---------------------------------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ def _listening(node: Node, table: ListenTable, base: Path, clock: Clock) -> Abst
     from lsps.node.bolt8.listener import serving
 
     limits = Limits(**{field.name: getattr(table, field.name) for field in fields(Limits)})
-    key = base / Path(table.key).expanduser()
+    key = seen_from(base, table.key)
     return serving(node, address=table.address, key=key, limits=limits, clock=clock, random=Random())  # noqa: S311
 
 
