@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lsps.orders import cells, deposits
+from lsps.orders import cells, cells_onchain, deposits
 from lsps.orders.cells import Handler, IllegalTransition, Outcome
 from lsps.orders.events import (
     ChannelChecked,
@@ -81,12 +81,12 @@ TRANSITIONS: dict[tuple[State, type[Event]], Handler] = {
     (S.FAILED, InvoiceCancelled): cells.cancelled_noted,
     (S.FAILED, TimePassed): cells.same,
     (S.FAILED, ChannelChecked): cells.same,
-    (S.AWAITING_PAYMENT, DepositsSeen): cells.deposited,
-    (S.PAID, DepositsSeen): cells.deposits_while_paid,
-    **{(state, DepositsSeen): cells.deposits_noted for state in set(S) - {S.AWAITING_PAYMENT, S.PAID}},
-    **{(state, RefundSigned): cells.refund_signed for state in S},
-    **{(state, RefundPublished): cells.refund_published for state in S},
-    **{(state, RefundLeft): cells.refund_left for state in S},
+    (S.AWAITING_PAYMENT, DepositsSeen): cells_onchain.deposited,
+    (S.PAID, DepositsSeen): cells_onchain.deposits_while_paid,
+    **{(state, DepositsSeen): cells_onchain.deposits_noted for state in set(S) - {S.AWAITING_PAYMENT, S.PAID}},
+    **{(state, RefundSigned): cells_onchain.refund_signed for state in S},
+    **{(state, RefundPublished): cells_onchain.refund_published for state in S},
+    **{(state, RefundLeft): cells_onchain.refund_left for state in S},
 }
 
 
