@@ -474,6 +474,24 @@ async def test_a_channel_that_confirms_meanwhile_is_found_by_its_new_name() -> N
         assert extended.listed.short_channel_id == confirmed
 
 
+async def test_a_channel_that_a_reorganisation_renamed_is_found_by_the_order() -> None:
+    """Confirmed anew under another SCID while it is extended: the list says which order extended it."""
+    async with shop() as market, market.client() as lsp:
+        channel = market.net.world.nodes[market.net.clients[0].node_id].channels[market.channel.channel_id]
+        deliver, renamed = market.lsp.deliver, Scid(777, 1, 0)
+
+        async def rename(order_id: str) -> None:
+            await deliver(order_id)
+            channel.scid = renamed
+            channel.aliases = {node_id: market.net.world.graph.new_alias() for node_id in channel.aliases}
+            market.lsp.listed[0].update(short_channel_id=str(renamed), extension_order_ids=[order_id])
+
+        patch(market.lsp, "deliver", rename)
+        extended = await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
+        assert extended.listed is not None
+        assert extended.listed.short_channel_id == renamed
+
+
 async def test_a_channel_at_its_maximum_may_leave_the_list() -> None:
     """The list has what can be extended (bLIP-57 §1): a channel that took all it could is delivered all the same."""
     async with shop() as market, market.client() as lsp:

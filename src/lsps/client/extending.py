@@ -152,6 +152,10 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         # A 0-conf channel that confirmed meanwhile is listed by a name that it did not have when it was ordered for.
         own = await self._channels.list()
         listed = _listed(self._names.union(*(_names(name, self._session.lsp, own) for name in self._names)), listing)
+        if listed is None:
+            # A reorganisation took the name away: the list tells which orders extended a channel (bLIP-57 §1).
+            by_order = (entry for entry in listing if promised.order_id in (entry.extension_order_ids or ()))
+            listed = next(by_order, None)
         wanted = promised.new_channel_expiry_block
         if listed is None:
             # An LSP lists what it allows to extend (bLIP-57 §1): not a channel to which nothing can be added any more,
