@@ -20,7 +20,7 @@ from lsps.client.errors import (
     PaymentFailed,
 )
 from lsps.client.terms import Offer, OnchainCost, Step
-from lsps.node.contract import NodeUnreachable, PaymentStatus, Refused
+from lsps.node.contract import NodeUnreachable, PaymentStatus, PermissionMissing, Refused
 from lsps.protocol.payment import PaymentState
 from lsps.store.journal import EntryState, OnchainTransaction
 from lsps.testing import QUICK
@@ -320,6 +320,17 @@ async def test_a_wallet_that_cannot_sign_pays_nothing(tmp_path: Path) -> None:
         with pytest.raises(FundsMissing, match="nothing was paid: watch-only"):
             await shop.extend()
         assert await shop.states() == [EntryState.ABANDONED]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_wallet_that_may_not_be_used_orders_nothing(tmp_path: Path, elsewhere: bool) -> None:
+    """A credential that is too small for the wallet is known before anything is ordered, wherever a refund would go."""
+    async with market(tmp_path) as shop:
+        address = shop.net.nodes.world.payer.new_address() if elsewhere else None
+        shop.net.nodes.world.faults.fail_next(shop.node.node_id, "wallet.inputs", error=PermissionMissing("bake one"))
+        with pytest.raises(PermissionMissing, match="bake one"):
+            await shop.extend(refund_address=address)
+        assert await shop.states() == []
 
 
 # --- the chain changes its mind -------------------------------------------------------------------------------------

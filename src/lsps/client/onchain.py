@@ -60,6 +60,7 @@ class Onchain(Means):
     async def refund_address(self, given: str | None) -> str:
         # bLIP-51 §3.3: without one there MUST be no on-chain option.
         wallet = self._wallet
+        await wallet.inputs()  # nothing is ordered when the node does not let us use its wallet
         return "" if given else await wallet.new_address()
 
     def is_as_agreed(self, agreed: PaymentObject, option: PaymentOption) -> bool:
