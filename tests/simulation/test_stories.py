@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.actions.action import Action
-from tests.simulation.actions.catalogue import LIFE, TROUBLE, draw_story
+from tests.simulation.actions.catalogue import LIFE, SCENES, TROUBLE, draw_story
 from tests.simulation.bugs.catalogue import CATALOGUE
 from tests.simulation.shrink import shrink
 from tests.simulation.stage import Stage
@@ -68,7 +68,7 @@ def test_every_kind_of_action_happens(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(kind, "play", watched)
 
-    kinds = set(LIFE) | set(TROUBLE)
+    kinds = {*LIFE, *TROUBLE, *SCENES}
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         watch(kind)
     for seed in range(20):

@@ -36,6 +36,7 @@ from tests.simulation.actions.processes import (
     WalletCrashes,
     WritesFail,
 )
+from tests.simulation.actions.scenes import PaymentIsTakenBack, RefundWaits
 
 LIFE: dict[type[Action], int] = {
     WalletExtends: 8,
@@ -79,6 +80,9 @@ TROUBLE: dict[type[Action], int] = {
 """Of this, each story has its own selection, and of each kind its own share (Groce et al., "Swarm testing"): with
 everything at once and evenly, little would ever get far enough to go wrong."""
 
+SCENES: tuple[type[Action], ...] = (PaymentIsTakenBack, PaymentIsTakenBack, RefundWaits)
+"""Now and then, in every second story, one of these takes a step's place. Hours take long to play: not often."""
+
 
 def draw_story(seed: int, steps: int) -> list[Action]:
     """The actions of a story: of the seed alone, and the first ones do not hang on how many are wanted."""
@@ -87,4 +91,10 @@ def draw_story(seed: int, steps: int) -> list[Action]:
     chosen = LIFE | {kind: weight for kind, weight in TROUBLE.items() if random.random() < share}
     weights = {kind: weight * random.choice((0.3, 1, 1, 1, 4)) for kind, weight in chosen.items()}
     kinds, shares = list(weights), list(weights.values())
-    return [random.choices(kinds, shares)[0].draw(random, turns_after(random)) for _ in range(steps)]
+    story = [random.choices(kinds, shares)[0].draw(random, turns_after(random)) for _ in range(steps)]
+    scenes = Random(f"scenes {seed}")
+    often = scenes.choice((0.0, 0.008))
+    for step in range(steps):
+        if scenes.random() < often:
+            story[step] = scenes.choice(SCENES).draw(scenes, turns_after(scenes))
+    return story

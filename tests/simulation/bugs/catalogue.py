@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.bugs import in_client, in_orders, in_service, in_store
+from tests.simulation.bugs import in_client, in_onchain, in_orders, in_service, in_store
 from tests.simulation.bugs.bug import Bug, Install
 
 CATALOGUE: dict[str, Bug] = {}
@@ -26,6 +26,13 @@ LEAKS = "nothing leaks"
 FOLLOW = "leases follow their channels"
 SURPRISE = "no error nobody expected"
 WAITS = "nothing waits without need"
+ONCE = "a deposit goes back once"
+OTHERS = "what others paid is not spent"
+COVERED = "paid in full"
+GONE_BACK = "REFUNDED is what the chain says"
+KEPT = "what is delivered is paid for"
+DISAPPEARS = "no payment disappears"
+CHAIN = "the books say what the chain says"
 LOST = (WAITS, ENDS, "every purchase ends", "every payment ends")
 
 # --- money ------------------------------------------------------------------------------------------------------------
@@ -33,7 +40,7 @@ LOST = (WAITS, ENDS, "every purchase ends", "every payment ends")
 _list("settled as soon as it is paid", "durable before settled", in_orders.settle_when_paid)
 _list("less than the price is enough", "paid in full", in_orders.take_short_payments)
 _list("FAILED is stored before the node confirmed", REFUNDED, in_orders.fail_before_the_node_confirmed)
-_list("REFUNDED is told while the payment is given back", REFUNDED, in_orders.tell_refunded_early, hard=True)
+_list("REFUNDED is told while the payment is given back", REFUNDED, in_orders.tell_refunded_early)
 _list(
     "an undecided opening counts as failed", (ONE_CHANNEL, "never cancelled while owed"), in_service.undecided_is_failed
 )
@@ -42,6 +49,20 @@ _list("an opening is tried again with other inputs", ONE_CHANNEL, in_service.cho
 _list("inputs are chosen, not reserved", (ONE_CHANNEL, "delivered as sold"), in_orders.reserve_nothing)
 _list("a payment is held whatever its timeout", "no payment is held into its timeout", in_orders.hold_for_ever)
 _list("after a crash the client orders and pays again", "a wish is paid once", in_client.forget_the_journal)
+
+# --- on-chain payments ------------------------------------------------------------------------------------------------
+
+_list("refund twice: a bump is paid from another coin", ONCE, in_onchain.bump_from_another_coin)
+_list("refund twice: published, not recorded, paid again", ONCE, in_onchain.refund_again_after_a_crash)
+_list("a refund is published before it is stored", ONCE, in_onchain.publish_before_storing)
+_list("FAILED is told before the refund is published", GONE_BACK, in_onchain.fail_before_it_went_back)
+_list("after delivery everything goes back", KEPT, in_onchain.give_everything_back_after_delivery)
+_list("what is paid too much is not given back", DISAPPEARS, in_onchain.forget_surplus)
+_list("a payment after FAILED is forgotten", DISAPPEARS, in_onchain.forget_late_deposits)
+_list("a channel is opened though the payment was taken back", COVERED, in_onchain.open_though_taken_back)
+_list("a payment that was taken back stays in the books", CHAIN, in_onchain.overlook_reorganisations)
+_list("a payment without a confirmation is enough", COVERED, in_onchain.take_unconfirmed)
+_list("a customer's deposit is spent for another's channel", OTHERS, in_onchain.spend_customers_deposits)
 
 # --- leases -----------------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,7 @@ class Judge:
         for _, lease in changes.leases:
             self._trace.note(f"store: lease {lease.channel_id} until {lease.expiration_block}")
         self.money.on_commit(changes)
+        self.wire.on_commit(changes)
         self._refunds.on_commit(changes)
         self._leases.on_commit(changes)
         self._holding.on_commit(changes)
@@ -101,8 +102,8 @@ class Judge:
     def on_transaction(self, transaction: Transaction) -> None:
         """It reaches the mempool, or a block."""
         self._trace.note(f"chain: {transaction.txid}")
-        self.money.on_transaction(transaction)
         self._refunds.on_transaction(transaction)
+        self.money.on_transaction(transaction)
 
     def on_crash(self) -> None:
         """The LSP's process is gone."""

@@ -10,11 +10,13 @@ from typing import Any
 from lsps.node.contract import InvoiceState
 from lsps.node.simulated.lightning_node import LightningNode
 from lsps.orders.model import ExtensionTerms, Order
+from lsps.orders.wire import order_state
 from lsps.protocol import jsonrpc
 from lsps.protocol.errors import INTERNAL_ERROR
 from lsps.protocol.jsonrpc import BadMessageFormat, Request
+from lsps.service import desk
 from lsps.units import NodeId, OrderId
-from tests.simulation.books import Books
+from tests.simulation.books import Books, Changes
 from tests.simulation.invariants.money import DELIVERED
 from tests.simulation.invariants.verdict import Fail
 
@@ -99,6 +101,13 @@ class Wire:
         for peer, count in self._garbage.items():
             if count:
                 self._fail("one reply a request", f"{count} undecodable messages of {peer} were never answered")
+
+    def on_commit(self, changes: Changes) -> None:
+        """What would be told now, if somebody asked, is true as well."""
+        for _, order in changes.orders:
+            if order.bolt11 is not None:
+                told = desk.bolt11_state(order, order.bolt11)  # type: ignore[attr-defined]  # as the desk knows it
+                self._is_true(order, order_state(order).value, told.value)
 
     # --- what is told is true, and stays so -------------------------------------------------------------------------
 
