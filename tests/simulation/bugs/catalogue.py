@@ -7,7 +7,7 @@ from tests.simulation.bugs.bug import Bug, Install
 
 CATALOGUE: dict[str, Bug] = {}
 HARD: dict[str, Bug] = {}
-"""Found now and then, not within a bounded number of stories: whatever happens next hides them."""
+"""Found late, or now and then, not surely within a bounded number of stories: whatever happens next hides them."""
 
 
 def _list(what: str, breaks: str | tuple[str, ...], install: Install, *, hard: bool = False) -> None:
