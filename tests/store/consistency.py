@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from lsps.orders import pending
 from lsps.orders.events import Rules
+from lsps.orders.ledger import accounts
 from lsps.orders.model import FINAL, ExtensionTerms, Order, State
 from lsps.store.sqlite.rows import order_from_row, order_parameters
 
@@ -28,6 +29,11 @@ def disagreements(file: sqlite3.Connection, rules: Rules) -> list[str]:
     orders = [order_from_row(row) for row in file.execute(f"SELECT {_ORDER} FROM orders")]  # noqa: S608
     return [
         *_columns(file, orders, rules),
+        *(
+            f"the ledger of {order.id} is out by {accounts(order).balance} msat"
+            for order in orders
+            if accounts(order).balance
+        ),
         *_differ("effects", file, "SELECT order_id, name, principal FROM effects", _effects(orders)),
         *_differ("reserved inputs", file, "SELECT order_id, outpoint FROM reserved_inputs", _inputs(orders)),
         *_differ("extensions", file, "SELECT order_id, channel_id FROM extensions", _extensions(orders)),
