@@ -22,7 +22,7 @@ from lsps.client.terms import Offer, Progress, Step
 from lsps.node.contract import InvoiceState, PaymentStatus
 from lsps.node.simulated.clock import settle
 from lsps.store.journal import EntryState
-from lsps.units import Msat, Sat
+from lsps.units import Msat, Sat, Scid
 from tests.client.fake_lsp import FEE, Json, Shop, shop
 from tests.client.fakes import patch, until
 from tests.client.test_client_extend import BLOCKS, LIMIT, bolt11_of, scid
@@ -325,6 +325,27 @@ async def test_new_orders_again_when_nothing_is_in_flight() -> None:
         assert not again.resumed
         assert again.order.order_id == "order-2"
         assert await market.sent() == ["order-2"]
+
+
+async def test_the_same_call_finds_its_payment_after_a_splice() -> None:
+    """A wish goes by the name it was made with: the channel's SCID may be another one when the call is repeated, and
+    nothing is ordered or paid again (found by simulation)."""
+    async with shop() as market:
+        market.lsp.on_held = "keep"
+        alias = market.channel.peer_alias
+        assert alias is not None
+        async with market.client() as lsp:
+            task = asyncio.create_task(lsp.lsps7.extend(alias, blocks=BLOCKS, max_fee=LIMIT))
+            await until(lambda: is_held(market))
+            task.cancel()
+        channel = market.net.world.nodes[market.net.clients[0].node_id].channels[market.channel.channel_id]
+        channel.scid = Scid(777, 1, 0)
+        market.lsp.listed[0]["short_channel_id"] = str(channel.scid)
+        async with market.client() as lsp:
+            again = asyncio.create_task(lsp.lsps7.extend(alias, blocks=BLOCKS, max_fee=LIMIT))
+            await market.net.clock.sleep(100)
+            assert market.orders_asked() == 1
+            again.cancel()
 
 
 @pytest.mark.parametrize("on_held", ["keep", "take", "complete"])

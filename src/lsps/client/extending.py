@@ -78,7 +78,7 @@ async def extend(
             lsps7_rules.check_bounds(params)
         else:
             lsps7_rules.check_create_order(params, listed)
-    purchase = ExtensionPurchase(customer.session, channels, params, names, listed, info.height)
+    purchase = ExtensionPurchase(customer.session, channels, scid, params, names, listed, info.height)
     outcome = await Ordering(customer, purchase, terms, info, payments).run()
     seen = None if outcome.delivered is None else outcome.delivered.listed
     return Extended(
@@ -116,6 +116,7 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         self,
         session: Session,
         channels: Channels,
+        asked: Scid,
         params: lsps7.CreateOrderParams,
         names: frozenset[Scid],
         listed: lsps7.ExtendableChannel | None,
@@ -127,9 +128,10 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         self._listed = listed
         self._tip = tip
         self.params: lsps7.CreateOrderParams = params
-        # The channel may have been ordered for by another of its names.
-        others = sorted(self._names - {params.short_channel_id})
-        self.keys = tuple(key(replace(params, short_channel_id=name)) for name in (params.short_channel_id, *others))
+        # The wish goes by the name it was made with: a splice or a reorganisation may take the listed one away, and the
+        # same call again must find it. The channel may have been ordered for by another of its names, too.
+        others = sorted(self._names - {asked})
+        self.keys = tuple(key(replace(params, short_channel_id=name)) for name in (asked, *others))
 
     def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps7.ExtensionOrder], Message]:
         return lsps7.GET_ORDER, lsps7.GetOrderParams(order_id=order_id)
