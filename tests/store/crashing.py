@@ -1,8 +1,9 @@
 """A process that dies while it writes, again and again: `python -m tests.store.crashing DIRECTORY KILLS`.
 
-A child serves a store: several tasks at once place, extend, open and expire orders, in groups that share a commit, and
-say each acknowledged commit on a pipe, until the child is killed (SIGKILL): at any time, within a transaction, or while
-it opens the store. The parent then looks for anything lost or half in the file, and exits with a text when it finds it.
+A child serves a store: several tasks at once place, extend, open, refund and expire orders, in groups that share a
+commit, and say each acknowledged commit on a pipe, until the child is killed (SIGKILL): at any time, within a
+transaction, or while it opens the store. The parent then looks for anything lost or half in the file, and exits with a
+text when it finds it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,29 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from itertools import count
 from pathlib import Path
 
+from lsps.orders.events import (
+    ChannelOpened,
+    DepositsSeen,
+    Event,
+    InvoiceSettled,
+    Now,
+    RefundPublished,
+    RefundSigned,
+    SeenDeposit,
+    TimePassed,
+)
+from lsps.orders.model import Refund
 from lsps.store.orders import OrderStore
+from lsps.units import Sat
 from tests.store import samples
 from tests.store.consistency import disagreements
 from tests.store.opened import by_hand, open_here
-from tests.store.samples import RULES, START, channel_id
+from tests.store.samples import NOW, RULES, START, TIP, after, channel_id
 
 TASKS = 8
 KILLS_A_STORE = 20
@@ -72,6 +86,25 @@ async def trade(store: OrderStore, name: str, acknowledged: Callable[[str, int],
         acknowledged(f"{order}-open", 1)
         await samples.expire(store, f"{order}-late")
         acknowledged(f"{order}-late", 2)
+        ends: list[Event] = [ChannelOpened(samples.outpoint(f"{order}-channel")), InvoiceSettled()]
+        for version, event in enumerate(ends, start=2):
+            await samples.happen(store, f"{order}-open", event)
+            acknowledged(f"{order}-open", version)
+        await store.commit(samples.placed_onchain(f"{order}-short"), START)
+        acknowledged(f"{order}-short", 1)
+        for version, (happened, now) in enumerate(paid_short_and_refunded(order), start=2):
+            await samples.happen(store, f"{order}-short", happened, now)
+            acknowledged(f"{order}-short", version)
+
+
+def paid_short_and_refunded(order: str) -> Iterator[tuple[Event, Now]]:
+    """What happens to an order that is paid too little on-chain, and expires."""
+    deposit, late = samples.outpoint(f"{order}-deposit"), Now(after(86_400), TIP)
+    yield DepositsSeen((SeenDeposit(deposit, Sat(60_000), TIP, None, None, None),), TIP), NOW
+    yield TimePassed(), late
+    refund = Refund(samples.outpoint(f"{order}-refund").txid, b"raw", Sat(59_500), Sat(500), 1_000)
+    yield RefundSigned(deposit, refund), late
+    yield RefundPublished(deposit, refund.txid), late
 
 
 def run_and_kill(path: Path, kill: int, when: When, delay: float) -> Said:

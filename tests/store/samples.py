@@ -17,6 +17,7 @@ from lsps.orders.model import (
     ExtensionTerms,
     Funding,
     Lease,
+    OnchainOption,
     Order,
     State,
 )
@@ -96,6 +97,13 @@ def placed(
         token_uses=token_uses,
     )
     return change(transitions.place(event, lease, NOW, RULES))
+
+
+def placed_onchain(name: str) -> Change:
+    """The change that stores a new order which can be paid to an address of its own, and only so."""
+    onchain = OnchainOption(f"bcrt1{name}", "bcrt1refund", after(86_400), Sat(100_000), Sat(100_000), 1)
+    event = Placed(id=OrderId(name), lsp=LSP, principal=PEER, terms=CHANNEL, bolt11=None, onchain=onchain)
+    return change(transitions.place(event, None, NOW, RULES))
 
 
 def change(outcome: Outcome) -> Change:
