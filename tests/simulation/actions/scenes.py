@@ -44,6 +44,10 @@ def _pay(stage: Stage, order: Known, percent: int) -> str:
     return txid
 
 
+DEEPEST = 100
+"""Blocks of a reorganisation. The LSP reckons with none of 144 or more (service/deposits.py, BURIED)."""
+
+
 @dataclass(frozen=True)
 class PaymentIsTakenBack(Action):
     """An order is paid on-chain while fees are too high to open; a reorganisation takes the payment; fees fall."""
@@ -72,6 +76,8 @@ class PaymentIsTakenBack(Action):
         height = stage.world.chain.height_of(txid)
         if height is not None:
             depth = stage.world.chain.height.blocks_since(height) + 1
+            if depth > DEEPEST:
+                return
             with suppress(Refused, TooDeep):
                 stage.world.reorg(depth, double_spent=[txid] if self.double_spent else [], empty=True)
                 for wallet in stage.wallets:
