@@ -123,10 +123,14 @@ def _loss(order: Order, now: Now) -> Order:
 def _give_back(order: Order, reason: str, now: Now) -> Outcome:
     """Everything goes back first; FAILED and REFUNDED are told only after the node confirmed it (money rule 5), which
     `deposits.settle` sees."""
-    bolt11 = order.bolt11
-    if bolt11 is not None and not bolt11.cancelled:
-        bolt11 = replace(bolt11, cancelling=True)
-    return Outcome(replace(order, state=State.CLOSING, bolt11=bolt11, reason=reason, give_up_at=None))
+    return Outcome(replace(invoice_closed(order), state=State.CLOSING, reason=reason, give_up_at=None))
+
+
+def invoice_closed(order: Order) -> Order:
+    """The order, whose invoice takes no more: it is to be cancelled at the node, unless it is."""
+    if order.bolt11 is None or order.bolt11.cancelled:
+        return order
+    return replace(order, bolt11=replace(order.bolt11, cancelling=True))
 
 
 def _too_near_timeout(order: Order, now: Now, rules: Rules) -> bool:
@@ -213,9 +217,7 @@ def _unless_payable(order: Order, now: Now) -> Outcome:
     on_chain = onchain is not None and now.time < onchain.deadline
     if not by_invoice and not on_chain:
         return _give_back(order, "it was not paid in time", now)
-    if bolt11 is not None and not by_invoice and not bolt11.cancelled:
-        order = replace(order, bolt11=replace(bolt11, cancelling=True))
-    return Outcome(order)
+    return Outcome(order if by_invoice else invoice_closed(order))
 
 
 def give_up(order: Order, lease: Lease | None, event: Event, now: Now, rules: Rules) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lsps.orders import deposits
-from lsps.orders.cells import IllegalTransition, Outcome, paid
+from lsps.orders.cells import IllegalTransition, Outcome, invoice_closed, paid
 from lsps.orders.events import DepositsSeen, Event, Now, RefundLeft, RefundPublished, RefundSigned, Rules
 from lsps.orders.model import Deposit, Lease, OnchainOption, Order, PaymentMethod, State
 from lsps.units import Outpoint
@@ -16,10 +16,7 @@ def deposited(order: Order, lease: Lease | None, event: Event, now: Now, rules: 
     order, option = _merged(order, event, now)
     if not isinstance(event, DepositsSeen) or deposits.confirmed(option, now.tip) < option.order_total:
         return Outcome(order)
-    bolt11 = order.bolt11
-    if bolt11 is not None and not bolt11.cancelled:
-        bolt11 = replace(bolt11, cancelling=True)
-    order = replace(order, bolt11=bolt11, paid_by=PaymentMethod.ONCHAIN, state=State.PAID)
+    order = replace(invoice_closed(order), paid_by=PaymentMethod.ONCHAIN, state=State.PAID)
     return paid(deposits.settle(order, now, rules), lease, event.channel, now, rules)
 
 
