@@ -16,6 +16,7 @@ from interop.ldk.node import Event, LdkNode
 from lsps.lightning.bech32 import WitnessProgram, encode_address
 from lsps.node.contract import InvoiceState, InvoiceStatus, OpenRequest
 from lsps.node.simulated.node import SimulatedNode
+from lsps.protocol.fields import write_datetime
 from lsps.units import Network, NodeId, Sat
 
 FEE = Sat(1_000)
@@ -62,7 +63,7 @@ class Owner:
         total = FEE + Sat(int(request["order"]["client_balance_sat"]))
         terms = {
             "state": "EXPECT_PAYMENT",
-            "expires_at": _written(datetime.now(UTC) + PAYABLE),
+            "expires_at": write_datetime(datetime.now(UTC) + PAYABLE),
             "fee_total_sat": str(int(FEE)),
             "order_total_sat": str(int(total)),
         }
@@ -107,15 +108,10 @@ class Owner:
         )
         now = datetime.now(UTC)
         channel = {
-            "funded_at": _written(now),
+            "funded_at": write_datetime(now),
             "funding_outpoint": str(funding),
-            "expires_at": _written(now + order["channel_expiry_blocks"] * BLOCK),
+            "expires_at": write_datetime(now + order["channel_expiry_blocks"] * BLOCK),
         }
         await self._ldk.order_channel_opened(peer, order_id, channel)
         await self._node.invoices.settle(preimage)
         self._mine()
-
-
-def _written(moment: datetime) -> str:
-    """bLIP-50, LSPS0.datetime."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"

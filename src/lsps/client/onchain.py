@@ -33,8 +33,6 @@ _log = logging.getLogger("lsps.client")
 
 CONFIRM_WITHIN = 6
 """Blocks, about an hour: what the transaction's feerate is chosen for."""
-_REORG = 144
-"""Blocks after which a reorganisation is not reckoned with."""
 _WEIGHT_PER_VBYTE = 4
 _ATTEMPTS = 5
 
@@ -143,7 +141,7 @@ class _OnchainBill(Bill):
         wanted = set(inputs)
         listed = {deposit.outpoint: deposit.height for deposit in await self.wallet.deposits(BlockHeight(0))}
         heights = [height for outpoint in wanted if (height := listed.get(outpoint)) is not None]
-        return BlockHeight(max(0, int(min(heights)) - _REORG) if len(heights) == len(wanted) else 0)
+        return BlockHeight(max(0, int(min(heights)) - coins.BURIED) if len(heights) == len(wanted) else 0)
 
     async def check_still_payable(self) -> None:
         free = {utxo.outpoint for utxo in await self.wallet.inputs()}

@@ -1,4 +1,4 @@
-"""Which of a wallet's outputs to spend."""
+"""Which of a wallet's outputs to spend, and from when on they are there to stay."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from lsps.node.contract import Utxo
 from lsps.units import Outpoint, Sat
 
+BURIED = 144
+"""Blocks after which a reorganisation is not reckoned with."""
 INPUT_WEIGHT = 272
 """A P2WPKH input; a Taproot one is lighter."""
 OTHER_WEIGHT = 560

@@ -12,13 +12,12 @@ from datetime import datetime
 
 from lsps.orders.events import DepositsSeen, Now, Rules, SeenDeposit
 from lsps.orders.model import Deposit, OnchainOption, Order, PaymentMethod, Refund, State
+from lsps.protocol.rules import MOST_CONFIRMATIONS
 from lsps.units import BlockHeight, Outpoint, Sat
 
 _OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
 """Only now something is given back: what an order keeps of a deposit must not change once its refund is signed."""
 _CLOSED = frozenset({State.CLOSING, State.FAILED})
-SURE_DEPTH = 6
-"""Confirmations that are enough in any case (bLIP-51 §3.3)."""
 _UNDECIDED = frozenset({State.AWAITING_PAYMENT, State.PAID})
 _NEWEST_GONE = 10
 """How many payments that are gone, and of which nothing is left to do, an order remembers. Replacing one that is in no
@@ -103,7 +102,7 @@ def free_to_spend(order: Order, tip: BlockHeight) -> frozenset[Outpoint]:
     if order.state is not State.COMPLETED or order.onchain is None:
         return frozenset()
     earned = (d for d in order.onchain.deposits if d.kept and not d.gone and not d.refund_due)
-    return frozenset(deposit.outpoint for deposit in earned if _depth(deposit, tip) >= SURE_DEPTH)
+    return frozenset(deposit.outpoint for deposit in earned if _depth(deposit, tip) >= MOST_CONFIRMATIONS)
 
 
 def confirmed(option: OnchainOption, tip: BlockHeight) -> Sat:

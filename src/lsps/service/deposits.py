@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 
 from lsps import logs
 from lsps.clock import Clock, timeout
+from lsps.node.coins import BURIED
 from lsps.node.contract import Deposit, NodeError, NodeInfo, Wallet
 from lsps.orders import pending
 from lsps.orders.events import DepositsSeen, SeenDeposit
@@ -24,8 +25,6 @@ from lsps.units import BlockHeight
 
 _log = logging.getLogger("lsps.service")
 
-BURIED = 144
-"""Blocks after which a reorganisation is not reckoned with."""
 AGAIN_SECONDS = 60.0
 READ_SECONDS = 60.0
 

@@ -45,7 +45,7 @@ def _pay(stage: Stage, order: Known, percent: int) -> str:
 
 
 DEEPEST = 100
-"""Blocks of a reorganisation. The LSP reckons with none of 144 or more (service/deposits.py, BURIED)."""
+"""Blocks of a reorganisation. The LSP reckons with none of 144 or more (node/coins.py, BURIED)."""
 
 
 @dataclass(frozen=True)
