@@ -20,8 +20,7 @@ from lsps.orders.pending import EffectName
 from lsps.orders.transitions import place, step
 from lsps.units import BlockHeight, Outpoint
 from tests.orders import samples
-from tests.orders.samples import CHANNEL_TERMS, NOW, RULES, TIP, later
-from tests.orders.test_deposits import (
+from tests.orders.onchain import (
     DELIVERING,
     FAILING,
     ONE,
@@ -34,6 +33,7 @@ from tests.orders.test_deposits import (
     run,
     seen,
 )
+from tests.orders.samples import CHANNEL_TERMS, NOW, RULES, TIP, later
 
 ANOTHER_BLOCK = TIP + 1
 SIX_HOURS = 6 * 3_600

@@ -13,8 +13,8 @@ from lsps.orders.model import Order, State
 from lsps.orders.pending import EffectName
 from lsps.units import BlockHeight, Sat
 from tests.orders import samples
+from tests.orders.onchain import DELIVERING, FAILING, ONE, STRANGER, TWO, listed, only, order, refund, run, seen
 from tests.orders.samples import ONCHAIN, START, TIP, later
-from tests.orders.test_deposits import DELIVERING, FAILING, ONE, STRANGER, TWO, listed, only, order, refund, run, seen
 
 
 @pytest.mark.parametrize(("since", "gone"), [(-1, True), (0, True), (1, False)], ids=["below", "at it", "above"])

@@ -12,8 +12,7 @@ from lsps.orders.ledger import Accounts, accounts
 from lsps.orders.model import Order, State
 from lsps.orders.pending import EffectName
 from lsps.units import Sat
-from tests.orders.samples import TIP, later
-from tests.orders.test_deposits import (
+from tests.orders.onchain import (
     DELIVERING,
     FAILING,
     ONE,
@@ -27,6 +26,7 @@ from tests.orders.test_deposits import (
     run,
     seen,
 )
+from tests.orders.samples import TIP, later
 
 EXCESS = Sat(50_000)
 OVER = TOTAL + EXCESS
