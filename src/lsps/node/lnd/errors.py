@@ -43,10 +43,12 @@ _NOT_READY = {
 _NOT_ALLOWED = (
     "permission denied",
     "verification failed",
-    "cannot get macaroon",
     "expected 1 macaroon",
-    "cannot retrieve",
 )
+_KEY_STORE = "cannot get macaroon"
+_KEY_DELETED = "root key with id"
+"""lnd looks up the key that a macaroon was signed with. All but "root key with id 7 doesn't exist" says something about
+its store: not unlocked yet, closed already."""
 
 
 class LndRefused(Refused):
@@ -68,8 +70,10 @@ def explain(code: grpc.StatusCode, detail: str, path: str, rpc: str) -> NodeErro
     for text, advice in _NOT_READY.items():
         if text in detail:
             return NodeUnreachable(f"lnd at {rpc} is not ready: {sanitize(detail)}; {advice}")
+    if _KEY_STORE in detail and _KEY_DELETED not in detail:
+        return NodeUnreachable(f"lnd at {rpc} is starting or stopping: {sanitize(detail)}; try again in a moment")
     if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED) or (
-        code is grpc.StatusCode.UNKNOWN and detail.startswith(_NOT_ALLOWED)
+        code is grpc.StatusCode.UNKNOWN and (detail.startswith(_NOT_ALLOWED) or _KEY_STORE in detail)
     ):
         return PermissionMissing(
             f"lnd at {rpc} does not allow this macaroon to call {method} ({sanitize(detail)}): "
