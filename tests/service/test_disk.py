@@ -62,3 +62,31 @@ async def test_a_full_disk(make_world: MakeWorld, tmp_path: Path, caplog: pytest
         with by_hand(path) as file:
             assert disagreements(file, rules_of(ROOM)) == []
             assert file.execute("SELECT count(*) FROM orders").fetchone() == (len(taken) + 2,)
+
+
+async def test_an_error_after_a_write_that_is_durable(make_world: MakeWorld) -> None:
+    """What follows from an order that was stored although the disk reports an error happens at once: it does not wait
+    for something else to wake the schedule."""
+    async with make_world() as world:
+        (alice,) = world.peers
+        order = await alice.order_channel()
+        world.disk.lies = True
+        payment = alice.pay(order)
+        await quiet()
+        world.disk.lies = False
+        await world.pass_time(2)
+        world.mine(6)
+        await until(payment.done)
+        assert await alice.told(order) == DELIVERED
+
+
+async def test_an_order_whose_write_is_reported_lost_is_answered_as_it_is(make_world: MakeWorld) -> None:
+    """A new order that is in the store is told, and can be paid, whatever the disk reports."""
+    async with make_world() as world:
+        (alice,) = world.peers
+        world.disk.lies = True
+        order = await alice.order_extension(144)
+        world.disk.lies = False
+        payment = alice.pay(order)
+        await until(payment.done)
+        assert await alice.told(order) == DELIVERED

@@ -52,17 +52,22 @@ POLICY = Policy(max_pending_channels=5)
 
 
 class MortalWriter(InlineWriter):
-    """Writes until it is `dead`, as a process that was killed. While `full`, the disk is."""
+    """Writes until it is `dead`, as a process that was killed. While `full`, the disk is. While it `lies`, what it wrote
+    is reported as lost."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection, path)
         self.dead = False
         self.full = False
+        self.lies = False
 
     async def run(self, job: Job[T]) -> T:
         if self.dead or self.full:
             raise StoreUnavailable("the disk is full")
-        return await super().run(job)
+        result = await super().run(job)
+        if self.lies:
+            raise StoreUnavailable("the disk reports an error")
+        return result
 
 
 class Crash(BaseException):

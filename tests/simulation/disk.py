@@ -33,9 +33,6 @@ class Disk:
         """So many groups are not written, and their callers told so."""
         self.fail_after = 0
         """So many groups are written although their callers are told that they are not."""
-        self.lied = False
-        """Whether this process was told that a commit failed which did not. The store's contract knows no such thing:
-        money is safe then, but what is due may wait for something else to wake the schedule."""
         self._full = False
         self._writer: SimulatedWriter | None = None
 
@@ -51,12 +48,11 @@ class Disk:
 
     @property
     def well(self) -> bool:
-        return not (self._full or self.fail_before or self.fail_after or self.lied)
+        return not (self._full or self.fail_before or self.fail_after)
 
     def writer(self, connection: sqlite3.Connection, path: Path) -> SimulatedWriter:
         """For open_order_store."""
         self._writer = SimulatedWriter(self, connection, path)
-        self.lied = False
         self._writer.limit(full=self._full)
         return self._writer
 
@@ -119,7 +115,6 @@ class SimulatedWriter:
             disk.on_commit()
             if disk.fail_after:
                 disk.fail_after -= 1
-                disk.lied = True
                 _deny(group)
         answer(group)
         if self._queue:

@@ -109,7 +109,12 @@ class Engine:
 
     async def _commit(self, outcome: Outcome, time: datetime) -> None:
         order = outcome.order
-        await self._store.commit(Change(order, outcome.lease, outcome.extension, outcome.token), time)
+        try:
+            await self._store.commit(Change(order, outcome.lease, outcome.extension, outcome.token), time)
+        except StoreUnavailable:
+            # A failing disk may have kept what it reports as lost: then what follows from it must not wait.
+            if await self._store.order(order.id) != replace(order, version=order.version + 1):
+                raise
         level = logging.ERROR if order.state is State.UNPAID else logging.INFO
         logs.event(
             _log,
