@@ -52,8 +52,8 @@ POLICY = Policy(max_pending_channels=5)
 
 
 class MortalWriter(InlineWriter):
-    """Writes until it is `dead`, as a process that was killed. While `full`, the disk is. While it `lies`, what it wrote
-    is reported as lost."""
+    """Writes until it is `dead`, as a process that was killed. While `full`, the disk is. While it `lies`, it reports
+    what it has written as lost."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection, path)
