@@ -98,6 +98,30 @@ async def test_cancelling() -> None:
             await at.node.invoices.cancel(HASH)
 
 
+@pytest.mark.parametrize("detail", ["invoice registry shutting down", "database not open", "some trouble"])
+async def test_a_stopping_node_has_neither_settled_nor_cancelled(detail: str) -> None:
+    """While lnd stops, nothing is known of an invoice: neither settling nor cancelling has an outcome, and nobody is
+    told that the invoice does not exist."""
+    async with running() as at:
+        for method in (rpc.SETTLE_INVOICE, rpc.CANCEL_INVOICE, rpc.LOOKUP_INVOICE):
+            at.lnd.refuse(method, detail)
+        with pytest.raises(NodeUnreachable):
+            await at.node.invoices.settle(PREIMAGE)
+        with pytest.raises(NodeUnreachable):
+            await at.node.invoices.cancel(HASH)
+        with pytest.raises(NodeUnreachable):
+            await at.node.invoices.lookup(HASH)
+
+
+async def test_an_lnd_that_never_made_an_invoice() -> None:
+    """A new lnd, or one whose database was lost, has words of its own for an unknown invoice."""
+    async with running() as at:
+        at.lnd.refuse(rpc.LOOKUP_INVOICE, "there are no existing invoices")
+        assert await at.node.invoices.lookup(HASH) is None
+        at.lnd.refuse(rpc.CANCEL_INVOICE, "there are no existing invoices")
+        await at.node.invoices.cancel(HASH)
+
+
 def test_what_is_held_is_the_sum_of_its_htlcs() -> None:
     """`held` counts the HTLCs that are held, not those given back; `earliest_expiry` is the lowest of them."""
     htlcs = [

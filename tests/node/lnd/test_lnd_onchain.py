@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import grpc
+from typing import Any
+
 import pytest
 
 from lsps.node.contract import (
@@ -25,7 +26,6 @@ from tests.node.contract.environment import listening
 from tests.node.lnd.fake import LndError, Running, running
 from tests.node.lnd.test_lnd_psbt import SIGNED, SIGNED_ID
 
-NOT_FOUND = grpc.StatusCode.NOT_FOUND
 COIN = Outpoint("c0" * 32, 1)
 TAPROOT = "5120" + "11" * 32
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -68,7 +68,7 @@ def wallet_with(at: Running, *listed: pb.Transaction, free: bool = True) -> None
 
     async def get(request: pb.GetTransactionRequest) -> pb.Transaction:
         if request.txid not in known:
-            raise LndError("transaction not found", NOT_FOUND)
+            raise LndError(f"can not find transaction: txid {request.txid}")
         return known[request.txid]
 
     at.lnd.handle(rpc.GET_TRANSACTION, get)
@@ -314,3 +314,15 @@ async def test_a_missing_permission_is_named(method: rpc.Unary[pb.NewAddressRequ
         at.lnd.refuse(method, "permission denied")
         with pytest.raises(PermissionMissing, match=f"uri:{method.path}"):
             await at.node.wallet.sign(spend())
+
+
+@pytest.mark.parametrize("detail", ["database not open", "some trouble"])
+@pytest.mark.parametrize("method", [rpc.GET_TRANSACTION, rpc.FINALIZE_PSBT], ids=lambda one: one.name)
+async def test_a_stopping_node_does_not_refuse_to_sign(method: rpc.Method[Any, Any], detail: str) -> None:
+    """An lnd that cannot read its wallet, or cannot sign now, has not said that an output is not its own: a refund that
+    cannot be signed for good would be left to the operator."""
+    async with running() as at:
+        wallet_with(at)
+        at.lnd.refuse(method, detail)
+        with pytest.raises(NodeUnreachable):
+            await at.node.wallet.sign(Spend((COIN,), ADDRESS, Sat(100_000), True, 1_000))

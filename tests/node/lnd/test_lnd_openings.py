@@ -77,7 +77,7 @@ class World:
 
     async def _transaction(self, request: Any) -> Any:
         if request.txid not in self.transactions:
-            raise LndError("transaction not found")
+            raise LndError(f"can not find transaction: txid {request.txid}")
         return self.transactions[request.txid]
 
     async def _channels(self, _request: Any) -> Any:
@@ -358,3 +358,21 @@ async def test_a_negotiation_that_lnd_loses_is_unknown() -> None:
         at.lnd.handle(rpc.OPEN_CHANNEL, nothing)
         with pytest.raises(NodeUnreachable):
             await at.node.channels.open(REQUEST)
+
+
+@pytest.mark.parametrize("detail", ["funding manager shutting down", "server is shutting down", "database not open"])
+async def test_a_stopping_node_has_not_refused_to_open(detail: str) -> None:
+    """lnd that stops in mid-negotiation may have recorded the channel: its words are no end of the negotiation, so the
+    opening is undecided, and the peer is disconnected before it counts as failed."""
+    async with running() as at:
+        world = World(at)
+        world.connected = True
+        await at.node.channels.list()
+        at.lnd.answer(rpc.GET_INFO, get_info(LATER.value))
+        at.lnd.refuse(rpc.OPEN_CHANNEL, detail)
+        with pytest.raises(NodeUnreachable):
+            await at.node.channels.open(REQUEST)
+        assert await world.fate(LATER) == Undecided()
+        await at.clock.sleep(11)
+        assert isinstance(await world.fate(LATER), NotOpened)
+        assert world.disconnects == 1

@@ -108,3 +108,34 @@ async def test_looking_up() -> None:
         assert await at.node.payments.lookup(HASH) == Payment(HASH, PaymentStatus.IN_FLIGHT, Msat(0))
         at.lnd.refuse(rpc.TRACK_PAYMENT, "payment isn't initiated", NOT_FOUND)
         assert await at.node.payments.lookup(HASH) is None
+
+
+@pytest.mark.parametrize("detail", ["cannot get macaroon: macaroon store is locked", "some trouble"])
+async def test_a_look_up_that_fails_says_nothing(detail: str) -> None:
+    """Only NOT_FOUND says that there is no such payment: with any other words lnd could not tell."""
+    async with running() as at:
+        at.lnd.refuse(rpc.TRACK_PAYMENT, detail)
+        with pytest.raises(NodeUnreachable):
+            await at.node.payments.lookup(HASH)
+
+
+@pytest.mark.parametrize(
+    ("sending", "looking"),
+    [
+        ("payment isn't initiated", "some trouble"),
+        ("some trouble", "router shutting down"),
+        ("routerrpc server shutting down", None),
+        ("payment lifecycle exiting", None),
+        ("database not open", None),
+    ],
+)
+async def test_a_stopping_node_does_not_refuse_to_pay(sending: str, looking: str | None) -> None:
+    """A refusal that lnd cannot be asked about, or that is no more than its shutdown, leaves the outcome unknown: lnd
+    may have the payment on record, and goes on with it when it is back."""
+    async with running() as at:
+        ready(at)
+        at.lnd.refuse(rpc.SEND_PAYMENT, sending)
+        if looking is not None:
+            at.lnd.refuse(rpc.TRACK_PAYMENT, looking)
+        with pytest.raises(NodeUnreachable):
+            await at.node.payments.pay("lnbcrt1x", Msat(0))

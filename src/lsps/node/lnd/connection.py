@@ -16,7 +16,7 @@ from lsps.node.contract import NodeUnreachable
 from lsps.node.lnd import rpc
 from lsps.node.lnd.address import LndAddress, read_file
 from lsps.node.lnd.errors import translate
-from lsps.node.lnd.rpc import BidirectionalStream, ReplyT, RequestT, ServerStream, Unary
+from lsps.node.lnd.rpc import BidirectionalStream, Method, ReplyT, RequestT, ServerStream, Unary
 from lsps.paths import others_can_read
 
 _log = logging.getLogger("lsps.node")
@@ -80,7 +80,7 @@ class Connection:
         try:
             return await stub(request, timeout=seconds, metadata=self._macaroon.metadata())
         except grpc.aio.AioRpcError as error:
-            raise translate(error, method.path, self.target) from None
+            raise translate(error, method, self.target) from None
         except asyncio.CancelledError:
             # grpc cancels its calls when the channel is closed under them; our own cancellation goes on as such.
             self._raise_if_closed()
@@ -101,7 +101,7 @@ class Connection:
         )
         call = stub(request, timeout=seconds, metadata=self._macaroon.metadata())
         try:
-            yield self._replies(call, method.path)
+            yield self._replies(call, method)
         finally:
             call.cancel()
 
@@ -116,7 +116,7 @@ class Connection:
         )
         call = stub(answers, metadata=self._macaroon.metadata())
         try:
-            yield self._replies(call, method.path)
+            yield self._replies(call, method)
         finally:
             call.cancel()
 
@@ -134,12 +134,12 @@ class Connection:
             self.closed.set()
             await self._channel.close()
 
-    async def _replies(self, call: Any, path: str) -> AsyncIterator[Any]:
+    async def _replies(self, call: Any, method: Method[Any, Any]) -> AsyncIterator[Any]:
         try:
             async for reply in call:
                 yield reply
         except grpc.aio.AioRpcError as error:
-            raise translate(error, path, self.target) from None
+            raise translate(error, method, self.target) from None
         except asyncio.CancelledError:
             self._raise_if_closed()
             raise

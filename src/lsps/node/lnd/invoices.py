@@ -17,7 +17,7 @@ from lsps.node.contract import (
 from lsps.node.lnd import lnd_pb2 as pb
 from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
-from lsps.node.lnd.errors import NOT_FOUND, LndRefused
+from lsps.node.lnd.errors import NO_INVOICES, NOT_FOUND, LndRefused
 from lsps.node.lnd.invoice_watch import InvoiceWatch
 from lsps.node.lnd.streams import Reconnecting
 from lsps.units import BlockHeight, Msat
@@ -73,11 +73,11 @@ class LndInvoices:
         try:
             await self._connection.call(rpc.CANCEL_INVOICE, pb.CancelInvoiceMsg(payment_hash=payment_hash))
         except LndRefused as refusal:
-            if refusal.code is NOT_FOUND or UNKNOWN_INVOICE in refusal.detail:
+            if _is_unknown(refusal):
                 return
             if "already settled" in refusal.detail:
                 raise InvoiceAlreadySettled("the invoice is settled: its payment can only be paid back") from None
-            raise
+            raise NodeUnreachable(f"lnd could not cancel the invoice now, try again: {refusal}") from None
 
     async def lookup(self, payment_hash: bytes) -> InvoiceStatus | None:
         invoice = await self._find(payment_hash)
@@ -102,9 +102,14 @@ class LndInvoices:
         try:
             return await self._connection.call(rpc.LOOKUP_INVOICE, pb.LookupInvoiceMsg(payment_hash=payment_hash))
         except LndRefused as refusal:
-            if refusal.code is NOT_FOUND or UNKNOWN_INVOICE in refusal.detail:
+            if _is_unknown(refusal):
                 return None
             raise
+
+
+def _is_unknown(refusal: LndRefused) -> bool:
+    """No such invoice, or none at all."""
+    return refusal.code is NOT_FOUND or UNKNOWN_INVOICE in refusal.detail or NO_INVOICES in refusal.detail
 
 
 def status(invoice: pb.Invoice) -> InvoiceStatus:

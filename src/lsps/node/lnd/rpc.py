@@ -18,11 +18,20 @@ ReplyT = TypeVar("ReplyT", bound=ProtobufMessage)
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[RequestT, ReplyT]):
-    """`path` is /package.Service/Method."""
+    """`path` is /package.Service/Method.
+
+    `refuses`: lnd may have a reason not to do it, and tells it as code UNKNOWN. What only reads, or signs, is refused
+    with a code that says why, if at all: there UNKNOWN means that lnd could not answer.
+    """
 
     path: str
     request: type[RequestT]
     reply: type[ReplyT]
+    refuses: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
 
 class Unary(Method[RequestT, ReplyT]):
@@ -42,11 +51,13 @@ GET_NODE_INFO = Unary("/lnrpc.Lightning/GetNodeInfo", pb.NodeInfoRequest, pb.Nod
 BLOCKS = ServerStream("/chainrpc.ChainNotifier/RegisterBlockEpochNtfn", pb.BlockEpoch, pb.BlockEpoch)
 
 LIST_PEERS = Unary("/lnrpc.Lightning/ListPeers", pb.ListPeersRequest, pb.ListPeersResponse)
-CONNECT_PEER = Unary("/lnrpc.Lightning/ConnectPeer", pb.ConnectPeerRequest, pb.ConnectPeerResponse)
-DISCONNECT_PEER = Unary("/lnrpc.Lightning/DisconnectPeer", pb.DisconnectPeerRequest, pb.DisconnectPeerResponse)
+CONNECT_PEER = Unary("/lnrpc.Lightning/ConnectPeer", pb.ConnectPeerRequest, pb.ConnectPeerResponse, refuses=True)
+DISCONNECT_PEER = Unary(
+    "/lnrpc.Lightning/DisconnectPeer", pb.DisconnectPeerRequest, pb.DisconnectPeerResponse, refuses=True
+)
 PEER_EVENTS = ServerStream("/lnrpc.Lightning/SubscribePeerEvents", pb.PeerEventSubscription, pb.PeerEvent)
 SEND_CUSTOM_MESSAGE = Unary(
-    "/lnrpc.Lightning/SendCustomMessage", pb.SendCustomMessageRequest, pb.SendCustomMessageResponse
+    "/lnrpc.Lightning/SendCustomMessage", pb.SendCustomMessageRequest, pb.SendCustomMessageResponse, refuses=True
 )
 CUSTOM_MESSAGES = ServerStream(
     "/lnrpc.Lightning/SubscribeCustomMessages", pb.SubscribeCustomMessagesRequest, pb.CustomMessage
@@ -58,7 +69,7 @@ CLOSED_CHANNELS = Unary("/lnrpc.Lightning/ClosedChannels", pb.ClosedChannelsRequ
 CHANNEL_EVENTS = ServerStream(
     "/lnrpc.Lightning/SubscribeChannelEvents", pb.ChannelEventSubscription, pb.ChannelEventUpdate
 )
-OPEN_CHANNEL = ServerStream("/lnrpc.Lightning/OpenChannel", pb.OpenChannelRequest, pb.OpenStatusUpdate)
+OPEN_CHANNEL = ServerStream("/lnrpc.Lightning/OpenChannel", pb.OpenChannelRequest, pb.OpenStatusUpdate, refuses=True)
 CHANNEL_ACCEPTOR = BidirectionalStream(
     "/lnrpc.Lightning/ChannelAcceptor", pb.ChannelAcceptResponse, pb.ChannelAcceptRequest
 )
@@ -70,16 +81,20 @@ GET_TRANSACTIONS = Unary("/lnrpc.Lightning/GetTransactions", pb.GetTransactionsR
 TRANSACTIONS = ServerStream("/lnrpc.Lightning/SubscribeTransactions", pb.GetTransactionsRequest, pb.Transaction)
 NEW_ADDRESS = Unary("/lnrpc.Lightning/NewAddress", pb.NewAddressRequest, pb.NewAddressResponse)
 FINALIZE_PSBT = Unary("/walletrpc.WalletKit/FinalizePsbt", pb.FinalizePsbtRequest, pb.FinalizePsbtResponse)
-PUBLISH_TRANSACTION = Unary("/walletrpc.WalletKit/PublishTransaction", pb.PublishTransactionRequest, pb.PublishResponse)
+PUBLISH_TRANSACTION = Unary(
+    "/walletrpc.WalletKit/PublishTransaction", pb.PublishTransactionRequest, pb.PublishResponse, refuses=True
+)
 
-ADD_HOLD_INVOICE = Unary("/invoicesrpc.Invoices/AddHoldInvoice", pb.AddHoldInvoiceRequest, pb.AddHoldInvoiceResp)
-SETTLE_INVOICE = Unary("/invoicesrpc.Invoices/SettleInvoice", pb.SettleInvoiceMsg, pb.SettleInvoiceResp)
-CANCEL_INVOICE = Unary("/invoicesrpc.Invoices/CancelInvoice", pb.CancelInvoiceMsg, pb.CancelInvoiceResp)
+ADD_HOLD_INVOICE = Unary(
+    "/invoicesrpc.Invoices/AddHoldInvoice", pb.AddHoldInvoiceRequest, pb.AddHoldInvoiceResp, refuses=True
+)
+SETTLE_INVOICE = Unary("/invoicesrpc.Invoices/SettleInvoice", pb.SettleInvoiceMsg, pb.SettleInvoiceResp, refuses=True)
+CANCEL_INVOICE = Unary("/invoicesrpc.Invoices/CancelInvoice", pb.CancelInvoiceMsg, pb.CancelInvoiceResp, refuses=True)
 LOOKUP_INVOICE = Unary("/invoicesrpc.Invoices/LookupInvoiceV2", pb.LookupInvoiceMsg, pb.Invoice)
 SINGLE_INVOICE = ServerStream(
     "/invoicesrpc.Invoices/SubscribeSingleInvoice", pb.SubscribeSingleInvoiceRequest, pb.Invoice
 )
 
-DECODE_PAY_REQ = Unary("/lnrpc.Lightning/DecodePayReq", pb.PayReqString, pb.PayReq)
-SEND_PAYMENT = ServerStream("/routerrpc.Router/SendPaymentV2", pb.SendPaymentRequest, pb.Payment)
+DECODE_PAY_REQ = Unary("/lnrpc.Lightning/DecodePayReq", pb.PayReqString, pb.PayReq, refuses=True)
+SEND_PAYMENT = ServerStream("/routerrpc.Router/SendPaymentV2", pb.SendPaymentRequest, pb.Payment, refuses=True)
 TRACK_PAYMENT = ServerStream("/routerrpc.Router/TrackPaymentV2", pb.TrackPaymentRequest, pb.Payment)
