@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -9,3 +11,6 @@ pytest.register_assert_rewrite("tests.node.contract", "tests.store.contract", "t
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+# A shell starts background jobs with SIGINT ignored, which programs inherit: what tests start must hear ^C all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
