@@ -34,6 +34,9 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "connection": ("lsps.lightning.reactions.reaction", lambda state, kind, custom: Reaction.TELL),
     "jsonrpc": ("lsps.protocol.jsonrpc._id", lambda raw: int(bytes(raw))),
     "messages": ("lsps.protocol.message.wrong_shape", lambda error: error),
+    "signed_transactions": ("lsps.node.lnd.psbt._skip", lambda data, position: position + 1 + data[position]),
+    "host_frames": ("lsps.node.simulated.wire._decoded", lambda decoder, data, where="": decoder.decode(data)),
+    "stored": ("lsps.store.sqlite.rows.DAMAGED", ValueError),
     "signed_messages": ("lsps.lightning.keys.zbase32.decode", bytes.fromhex),
 }
 

@@ -89,6 +89,22 @@ def test_other_bytes_are_no_signed_transaction(data: bytes) -> None:
         transaction_id(bytes.fromhex(SIGNED)[: min(150, 6 + len(data))])
 
 
+@pytest.mark.parametrize("more", ["00", "ff" * 9, SIGNED], ids=["a byte", "some", "itself"])
+def test_what_follows_a_transaction_is_none_of_it(more: str) -> None:
+    """The lock time is the last of it: with more after that, the id would be another one's."""
+    with pytest.raises(NotASignedTransaction, match="more follows"):
+        transaction_id(bytes.fromhex(SIGNED + more))
+
+
+@pytest.mark.parametrize("count", ["feffffffff", "ffffffffffffffffff"], ids=["2^32-1", "2^64-1"])
+def test_a_count_that_nothing_follows_ends_at_once(count: str) -> None:
+    """So many inputs, or outputs, as no bytes are there for."""
+    with pytest.raises(NotASignedTransaction, match="cut off"):
+        transaction_id(bytes.fromhex("02000000" + "0001" + count + "00" * 200))
+    with pytest.raises(NotASignedTransaction, match="cut off"):
+        transaction_id(bytes.fromhex("02000000" + "0001" + "00" + count + "00" * 200))
+
+
 @pytest.mark.parametrize(("script", "limit"), [(KEY_HASH, 294), (TAPROOT, 330)])
 def test_dust(script: bytes, limit: int) -> None:
     """Bitcoin Core's limits for P2WPKH and taproot."""

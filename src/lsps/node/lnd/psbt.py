@@ -79,17 +79,20 @@ def transaction_id(signed: bytes) -> str:
     if signed[4:6] != b"\x00\x01":
         raise NotASignedTransaction("these bytes are no transaction with witnesses")
     start = position = 6
-    count, position = _read_size(signed, position)
-    for _ in range(count):
-        length, position = _read_size(signed, position + 36)
-        position += length + 4
-    count, position = _read_size(signed, position)
-    for _ in range(count):
-        length, position = _read_size(signed, position + 8)
-        position += length
-    if position + len(_LOCK_TIME) > len(signed):
-        raise NotASignedTransaction("this transaction is cut off")
-    stripped = signed[:4] + signed[start:position] + signed[-4:]
+    inputs, position = _read_size(signed, position)
+    for _ in range(inputs):
+        position = _skip(signed, position + 36) + 4
+    outputs, position = _read_size(signed, position)
+    for _ in range(outputs):
+        position = _skip(signed, position + 8)
+    witnesses = position
+    for _ in range(inputs):
+        items, position = _read_size(signed, position)
+        for _ in range(items):
+            position = _skip(signed, position)
+    if position + len(_LOCK_TIME) != len(signed):
+        raise NotASignedTransaction("this transaction is cut off, or more follows it")
+    stripped = signed[:4] + signed[start:witnesses] + signed[position:]
     return sha256(sha256(stripped).digest()).digest()[::-1].hex()
 
 
@@ -111,9 +114,17 @@ def _size(number: int) -> bytes:
 
 
 def _read_size(data: bytes, position: int) -> tuple[int, int]:
-    """The number, and where it ends. Past the end it is 0."""
-    first = data[position : position + 1]
-    length = {b"\xfd": 2, b"\xfe": 4, b"\xff": 8}.get(first)
+    """The number, and where it ends. Raises NotASignedTransaction past the end, so no count makes an endless loop."""
+    if position >= len(data):
+        raise NotASignedTransaction("this transaction is cut off")
+    start = position + 1
+    length = {0xFD: 2, 0xFE: 4, 0xFF: 8}.get(data[position])
     if length is None:
-        return int.from_bytes(first, "little"), position + 1
-    return int.from_bytes(data[position + 1 : position + 1 + length], "little"), position + 1 + length
+        return data[position], start
+    return int.from_bytes(data[start : start + length], "little"), start + length
+
+
+def _skip(data: bytes, position: int) -> int:
+    """Where the bytes end whose length stands here."""
+    length, start = _read_size(data, position)
+    return start + length

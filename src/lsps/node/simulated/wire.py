@@ -94,10 +94,7 @@ class Method:
 
     def arguments(self, request: Request) -> tuple[Any, ...]:
         """Raises BadFrame."""
-        try:
-            return self._arguments.decode(request.arguments)
-        except msgspec.MsgspecError as error:
-            raise BadFrame(f"{self.name}: {error}") from None
+        return _decoded(self._arguments, request.arguments, f"{self.name}: ")
 
     def value(self, given: object) -> Value:
         for index, alternative in enumerate(self._alternatives):
@@ -107,10 +104,9 @@ class Method:
 
     def given(self, value: Value) -> Any:
         """Raises BadFrame."""
-        try:
-            return self._decoders[value.alternative].decode(value.value)
-        except (IndexError, msgspec.MsgspecError) as error:
-            raise BadFrame(f"{self.name}: {error}") from None
+        if value.alternative >= len(self._decoders):
+            raise BadFrame(f"{self.name} gives no alternative {value.alternative}")
+        return _decoded(self._decoders[value.alternative], value.value, f"{self.name}: ")
 
 
 def _kind_of(function: Callable[..., Any], returned: Any) -> Kind:
@@ -171,8 +167,14 @@ async def _read(reader: asyncio.StreamReader, decoder: msgspec.msgpack.Decoder[M
         length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
         if length > LONGEST_FRAME:
             raise BadFrame(f"a frame of {length} bytes")
-        return decoder.decode(await reader.readexactly(length))
+        return _decoded(decoder, await reader.readexactly(length))
     except asyncio.IncompleteReadError:
         return None
-    except msgspec.MsgspecError as error:
-        raise BadFrame(str(error)) from None
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[M], data: bytes | msgspec.Raw, where: str = "") -> M:
+    """Raises BadFrame."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame(f"{where}{error}") from None

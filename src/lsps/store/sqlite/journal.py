@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lsps.store.journal import Entry, EntryState, OnchainTransaction
-from lsps.store.orders import InputTaken, StoreError
+from lsps.store.orders import InputTaken, StoreError, StoreUnavailable
 from lsps.store.sqlite import statements as sql
 from lsps.store.sqlite.connection import open_for_writing
 from lsps.store.sqlite.failures import translated
 from lsps.store.sqlite.files import make_private
-from lsps.store.sqlite.rows import Parameters, Row
+from lsps.store.sqlite.rows import DAMAGED, Parameters, Row
 from lsps.store.sqlite.schema import JOURNAL, migrate
 from lsps.store.sqlite.times import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 from lsps.store.sqlite.writer import InlineWriter
@@ -45,13 +45,13 @@ class SqliteJournal:
         """Raises StoreError for an entry that has a number already."""
         if entry.number:
             raise StoreError(f"entry {entry.number} is in the journal already: update it")
-        parameters = _parameters(entry)
+        parameters = entry_parameters(entry)
         number = await self._writer.run(lambda connection: connection.execute(sql.ADD_ENTRY, parameters).lastrowid)
         return replace(entry, number=number or 0)
 
     async def update(self, entry: Entry) -> None:
         """Raises StoreError for an entry that was never added."""
-        parameters = {**_parameters(entry), "number": entry.number}
+        parameters = {**entry_parameters(entry), "number": entry.number}
         changed = await self._writer.run(lambda connection: connection.execute(sql.UPDATE_ENTRY, parameters).rowcount)
         if changed != 1:
             raise StoreError(f"{self._path} has no entry {entry.number}")
@@ -96,14 +96,15 @@ class SqliteJournal:
 
     def _entries(self, statement: str, parameters: Parameters) -> list[Entry]:
         with translated(self._path):
-            return [_entry(row) for row in self._connection.execute(statement, parameters).fetchall()]
+            return [entry_from_row(row) for row in self._connection.execute(statement, parameters).fetchall()]
 
     async def close(self) -> None:
         with translated(self._path):
             self._connection.close()
 
 
-def _parameters(entry: Entry) -> Parameters:
+def entry_parameters(entry: Entry) -> Parameters:
+    """For ADD_ENTRY and, with its number, UPDATE_ENTRY."""
     return {
         "node": entry.node.hex,
         "lsp": entry.lsp.hex,
@@ -122,25 +123,29 @@ def _parameters(entry: Entry) -> Parameters:
     }
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(
-        number=row[0],
-        node=NodeId(row[1]),
-        lsp=NodeId(row[2]),
-        lsp_address=row[3],
-        method=row[4],
-        parameters=row[5],
-        state=EntryState(row[6]),
-        created_at=from_micros(row[7]),
-        updated_at=from_micros(row[8]),
-        expires_at=from_micros_or_none(row[9]),
-        order_id=None if row[10] is None else OrderId(row[10]),
-        payment_hash=row[11],
-        note=row[12],
-        order=row[13],
-        refund_address=row[14],
-        transaction=_transaction(row),
-    )
+def entry_from_row(row: Row) -> Entry:
+    """Raises StoreUnavailable when the row is damaged."""
+    try:
+        return Entry(
+            number=row[0],
+            node=NodeId(row[1]),
+            lsp=NodeId(row[2]),
+            lsp_address=row[3],
+            method=row[4],
+            parameters=row[5],
+            state=EntryState(row[6]),
+            created_at=from_micros(row[7]),
+            updated_at=from_micros(row[8]),
+            expires_at=from_micros_or_none(row[9]),
+            order_id=None if row[10] is None else OrderId(row[10]),
+            payment_hash=row[11],
+            note=row[12],
+            order=row[13],
+            refund_address=row[14],
+            transaction=_transaction(row),
+        )
+    except DAMAGED as error:
+        raise StoreUnavailable(f"the journal's entry {row[0]} is damaged: put back a copy of it") from error
 
 
 def _transaction(row: Row) -> OnchainTransaction | None:

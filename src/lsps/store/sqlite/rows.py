@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,10 +12,14 @@ from lsps.orders.model import Lease, Order, OriginalOrder, Service, State
 from lsps.store.orders import StoreUnavailable
 from lsps.store.sqlite import body
 from lsps.store.sqlite.times import from_micros, from_micros_or_none, to_micros, to_micros_or_none
-from lsps.units import BlockHeight, ChannelId, InvalidUnit, NodeId, OrderId
+from lsps.units import BlockHeight, ChannelId, NodeId, OrderId
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 Parameters = dict[str, object]
+
+DAMAGED = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What a damaged row raises: no JSON of its form, no value of its unit, a moment beyond what a datetime holds."""
 
 
 def order_parameters(order: Order, rules: Rules) -> Parameters:
@@ -66,16 +70,23 @@ def order_from_row(row: Row) -> Order:
             terms=rest.terms.value(),
             token=rest.token,
             counts_token_use=rest.counts_token_use,
-            bolt11=None if rest.bolt11 is None else rest.bolt11.value(payment_hash),
-            onchain=None if rest.onchain is None else rest.onchain.value(address),
+            bolt11=None if rest.bolt11 is None else rest.bolt11.value(_there(payment_hash)),
+            onchain=None if rest.onchain is None else rest.onchain.value(_there(address)),
             paid_by=rest.paid_by,
             give_up_at=from_micros_or_none(rest.give_up_at),
             funding=None if rest.funding is None else rest.funding.value(),
             channel=None if rest.channel is None else rest.channel.value(),
             reason=rest.reason,
         )
-    except (msgspec.MsgspecError, InvalidUnit, ValueError) as error:
+    except DAMAGED as error:
         raise StoreUnavailable(f"the stored order {order_id} is damaged: put back a copy of the store") from error
+
+
+def _there(column: T | None) -> T:
+    """What the body speaks of must be in its column. Raises ValueError."""
+    if column is None:
+        raise ValueError("a column that the body needs is empty")
+    return column
 
 
 def lease_parameters(lease: Lease) -> Parameters:
@@ -114,5 +125,5 @@ def lease_from_row(row: Row) -> Lease:
             extension_order_ids=msgspec.json.decode(extensions, type=tuple[OrderId, ...]),
             ended=bool(ended),
         )
-    except (msgspec.MsgspecError, InvalidUnit, ValueError) as error:
+    except DAMAGED as error:
         raise StoreUnavailable(f"the stored lease of {channel_id} is damaged: put back a copy of the store") from error
