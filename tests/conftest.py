@@ -12,5 +12,5 @@ pytest.register_assert_rewrite("tests.node.contract", "tests.store.contract", "t
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-# A shell starts background jobs with SIGINT ignored, which programs inherit: what tests start must hear ^C all the same.
+# A shell starts background jobs with SIGINT ignored, which programs inherit: what tests start must hear ^C anyway.
 signal.signal(signal.SIGINT, signal.default_int_handler)
