@@ -97,12 +97,12 @@ class MemoryJournal:
     async def inputs_in_use(self, node: NodeId) -> Set[Outpoint]:
         return set().union(*(inputs_of(entry) for entry in self.entries.values() if is_unfinished(entry)))
 
-    async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
-        wish = (node, lsp, method, parameters)
+    async def unfinished(self, node: NodeId, lsp: NodeId, method: str) -> Sequence[Entry]:
+        of = (node, lsp, method)
         return [
             entry
             for entry in reversed(self.entries.values())
-            if (entry.node, entry.lsp, entry.method, entry.parameters) == wish
+            if (entry.node, entry.lsp, entry.method) == of
             and (
                 entry.state in {EntryState.ORDERED, EntryState.PAYING}
                 or (entry.state is EntryState.ASKED and entry.order_id is None)

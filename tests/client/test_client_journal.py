@@ -21,7 +21,7 @@ from lsps.client.patience import Patience
 from lsps.client.terms import Offer, Progress, Step
 from lsps.node.contract import InvoiceState, PaymentStatus
 from lsps.node.simulated.clock import settle
-from lsps.store.journal import EntryState
+from lsps.store.journal import Entry, EntryState
 from lsps.units import Msat, Sat, Scid
 from tests.client.fake_lsp import FEE, Json, Shop, shop
 from tests.client.fakes import patch, until
@@ -300,15 +300,14 @@ async def test_a_lost_reply_is_forgotten_after_a_day() -> None:
 async def test_an_order_that_was_never_sent_is_no_unknown_one() -> None:
     """The LSP could not be asked for certain: the entry is closed."""
     async with shop() as market, market.client() as lsp:
-        channels = market.net.clients[0].channels
-        listed = channels.list
+        add = market.journal.add
 
-        async def junk_first() -> Any:
+        async def junk_first(entry: Entry) -> Entry:
             await market.lsp.node.messages.send(market.net.clients[0].node_id, b"junk")
             await settle()
-            return await listed()
+            return await add(entry)
 
-        patch(channels, "list", junk_first)
+        patch(market.journal, "add", junk_first)
         with pytest.raises(LspUnintelligible):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert market.journal.states() == [EntryState.ABANDONED]

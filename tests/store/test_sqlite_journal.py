@@ -82,20 +82,20 @@ async def test_any_entry_is_read_back_as_it_was_written(journal: Journal, first:
     assert await journal.newest(1) == [changed]
 
 
-async def test_unfinished_entries_of_the_same_wish(journal: Journal) -> None:
-    """Ordered, paying, or asked without a reply, of that node, LSP, method and parameters alone; the newest first."""
+async def test_unfinished_entries(journal: Journal) -> None:
+    """Ordered, paying, or asked without a reply, of that node, LSP and method alone; the newest first."""
     kept = []
     for state in EntryState:
         entry = await journal.add(replace(WISH, state=state))
         if state in (EntryState.ASKED, EntryState.ORDERED, EntryState.PAYING):
             kept.append(entry)
     await journal.add(replace(WISH, order_id=OrderId("known")))
-    others = [{"node": LSP}, {"lsp": OTHER_LSP}, {"method": "lsps1.create_order"}, {"parameters": "{}"}]
+    others = [{"node": LSP}, {"lsp": OTHER_LSP}, {"method": "lsps1.create_order"}]
     for other in others:
         await journal.add(replace(WISH, **other))  # type: ignore[arg-type]
-    assert await journal.unfinished(PEER, LSP, WISH.method, WISH.parameters) == kept[::-1]
+    assert await journal.unfinished(PEER, LSP, WISH.method) == kept[::-1]
     await journal.update(replace(kept[2], state=EntryState.COMPLETED))
-    assert await journal.unfinished(PEER, LSP, WISH.method, WISH.parameters) == kept[1::-1]
+    assert await journal.unfinished(PEER, LSP, WISH.method) == kept[1::-1]
 
 
 async def test_newest_entries_first(journal: Journal) -> None:
@@ -138,7 +138,7 @@ async def test_an_entry_with_a_transaction_is_being_paid(journal: Journal) -> No
     stale = await journal.add(replace(WISH, state=EntryState.ORDERED, order_id=OrderId("one")))
     await journal.keep_transaction(stale.number, PAYS)
     await journal.update(replace(stale, state=EntryState.ABANDONED, note="declined"))
-    [entry] = await journal.unfinished(PEER, LSP, WISH.method, WISH.parameters)
+    [entry] = await journal.unfinished(PEER, LSP, WISH.method)
     assert (entry.state, entry.transaction) == (EntryState.PAYING, PAYS)
     await journal.update(replace(entry, state=EntryState.FAILED))
     assert (await journal.newest(1))[0].state is EntryState.FAILED

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from lsps.client.customer import Customer
@@ -33,7 +34,7 @@ from lsps.protocol.message import Message
 from lsps.protocol.methods import Method, NoParams
 from lsps.protocol.rules import RuleViolation, check_refund_address
 from lsps.store.journal import OnchainTransaction
-from lsps.units import NodeId, OrderId, Sat
+from lsps.units import OrderId, Sat
 
 _CONFIRMATIONS = 1
 _FUNDING_BLOCKS = 6
@@ -52,12 +53,22 @@ class Wish:
     token: str | None = field(repr=False)
     refund_address: str | None
 
-    def params(self, options: lsps1.Options) -> lsps1.CreateOrderParams:
+    def left_open(self) -> Iterator[str]:
+        """The params that the payer does not name."""
+        if self.required_confirmations is None:
+            yield "required_channel_confirmations"
+        if self.funding_confirms_within_blocks is None:
+            yield "funding_confirms_within_blocks"
+
+    def params(self, options: lsps1.Options | None) -> lsps1.CreateOrderParams:
+        """What the payer leaves open is as low as we and the LSP allow."""
         confirmations, within = self.required_confirmations, self.funding_confirms_within_blocks
         if confirmations is None:
-            confirmations = max(_CONFIRMATIONS, options.min_required_channel_confirmations)
+            least = 0 if options is None else options.min_required_channel_confirmations
+            confirmations = max(_CONFIRMATIONS, least)
         if within is None:
-            within = max(_FUNDING_BLOCKS, options.min_funding_confirms_within_blocks)
+            least = 0 if options is None else options.min_funding_confirms_within_blocks
+            within = max(_FUNDING_BLOCKS, least)
         return lsps1.CreateOrderParams(
             lsp_balance_sat=self.lsp_balance,
             client_balance_sat=self.client_balance,
@@ -86,42 +97,14 @@ async def buy(customer: Customer, wish: Wish, terms: Terms) -> Bought:
     """See `Lsps1.buy`."""
     payments = require(customer.node.payments, "payments")
     channels = require(customer.node.channels, "channels")
-    # bLIP-51 §1: the client MUST call get_info first.
-    options = await customer.session.call(lsps1.GET_INFO, NoParams())
-    if broken := list(lsps1_rules.check_options(options)):
-        raise RuleViolated(broken)
-    params = wish.params(options)
     info = await customer.node.info()
-    _check_params(params, options, info)
-    await _check_large_channel(customer, params, info)
-    purchase = ChannelPurchase(channels, customer.session.lsp, params)
+    purchase = ChannelPurchase(customer, channels, wish, info)
     async with AsyncExitStack() as acceptor:
-        if params.required_channel_confirmations == 0:
-            offer = channels.accept_zero_conf(customer.session.lsp, capacity(params))
+        if wish.required_confirmations == 0:
+            offer = channels.accept_zero_conf(customer.session.lsp, wish.lsp_balance + wish.client_balance)
             await acceptor.enter_async_context(offer)
         outcome = await Ordering(customer, purchase, terms, info, payments).run()
     return Bought(outcome.order, outcome.delivered, outcome.payment, outcome.transaction, outcome.resumed)
-
-
-def _check_params(params: lsps1.CreateOrderParams, options: lsps1.Options, info: NodeInfo) -> None:
-    """What the LSP would refuse anyway (bLIP-51 §2), told before anything is ordered."""
-    with as_refusals():
-        check_refund_address(params.refund_onchain_address, info.network)
-        lsps1_rules.check_create_order(params, options)
-
-
-async def _check_large_channel(customer: Customer, params: lsps1.CreateOrderParams, info: NodeInfo) -> None:
-    """bLIP-51 §2: the client MUST check the feature before it orders a large channel."""
-    if capacity(params) <= LARGEST_ORDINARY_CHANNEL:
-        return
-    peer = await customer.node.messages.peer(customer.session.lsp)
-    sides = {"this node": info.features, "the LSP": peer.features if peer is not None else frozenset()}
-    for side, features in sides.items():
-        if not features & LARGE_CHANNEL_FEATURES:
-            raise NotSupported(
-                f"a channel of more than {LARGEST_ORDINARY_CHANNEL} sat needs option_support_large_channel, which "
-                f"{side} does not have; order a smaller one. Nothing was ordered"
-            )
 
 
 def capacity(params: lsps1.CreateOrderParams) -> Sat:
@@ -133,11 +116,49 @@ class ChannelPurchase(Purchase[lsps1.ChannelOrder, Channel]):
 
     create = lsps1.CREATE_ORDER
 
-    def __init__(self, channels: Channels, lsp: NodeId, params: lsps1.CreateOrderParams) -> None:
+    def __init__(self, customer: Customer, channels: Channels, wish: Wish, info: NodeInfo) -> None:
+        self._customer = customer
         self._channels = channels
-        self._lsp = lsp
-        self.params: lsps1.CreateOrderParams = params
-        self.keys = (key(params),)
+        self._lsp = customer.session.lsp
+        self._wish = wish
+        self._info = info
+        self.params: lsps1.CreateOrderParams = wish.params(None)
+
+    async def prepare(self) -> None:
+        # bLIP-51 §1: the client MUST call get_info first.
+        options = await self._customer.session.call(lsps1.GET_INFO, NoParams())
+        if broken := list(lsps1_rules.check_options(options)):
+            raise RuleViolated(broken)
+        self.params = self._wish.params(options)
+        # What the LSP would refuse anyway (bLIP-51 §2), told before anything is ordered.
+        with as_refusals():
+            check_refund_address(self.params.refund_onchain_address, self._info.network)
+            lsps1_rules.check_create_order(self.params, options)
+        await self._check_large_channel()
+
+    async def _check_large_channel(self) -> None:
+        """bLIP-51 §2: the client MUST check the feature before it orders a large channel."""
+        if capacity(self.params) <= LARGEST_ORDINARY_CHANNEL:
+            return
+        peer = await self._customer.node.messages.peer(self._lsp)
+        sides = {"this node": self._info.features, "the LSP": peer.features if peer is not None else frozenset()}
+        for side, features in sides.items():
+            if not features & LARGE_CHANNEL_FEATURES:
+                raise NotSupported(
+                    f"a channel of more than {LARGEST_ORDINARY_CHANNEL} sat needs option_support_large_channel, which "
+                    f"{side} does not have; order a smaller one. Nothing was ordered"
+                )
+
+    def key(self) -> str:
+        return key(self.params)
+
+    def is_wish(self, parameters: str) -> bool:
+        # What the payer leaves open was the LSP's to say, which may say something else by now.
+        mine, theirs = msgspec.json.decode(key(self.params)), msgspec.json.decode(parameters)
+        for name in self._wish.left_open():
+            mine.pop(name, None)
+            theirs.pop(name, None)
+        return bool(mine == theirs)
 
     def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps1.ChannelOrder], Message]:
         return lsps1.GET_ORDER, lsps1.GetOrderParams(order_id=order_id)

@@ -15,7 +15,7 @@ from lsps.client.purchase import NotThere, Purchase, key
 from lsps.client.refusals import as_refusals
 from lsps.client.session import Session
 from lsps.client.terms import Terms
-from lsps.node.contract import Channel, Channels, ChannelState, Payment, require
+from lsps.node.contract import Channel, Channels, ChannelState, NodeInfo, Payment, require
 from lsps.protocol import lsps7, lsps7_rules
 from lsps.protocol.errors import OPTION_MISMATCH
 from lsps.protocol.fields import OnchainAddress
@@ -54,31 +54,15 @@ async def extend(
     """See `Lsps7.extend`."""
     payments = require(customer.node.payments, "payments")
     channels = require(customer.node.channels, "channels")
-    listing = await customer.session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams())
     info = await customer.node.info()
-    names = _names(scid, customer.session.lsp, await channels.list())
-    listed = _listed(names or {scid}, listing)
-    if listed is None and not names:
-        # A full list may leave channels out, so one of our own can be ordered for all the same.
-        raise OptionMismatch(
-            f"the LSP does not list {scid} as extendable, and this node has no channel of that id with it: "
-            "nothing was ordered",
-            code=OPTION_MISMATCH,
-            option="short_channel_id",
-        )
     params = lsps7.CreateOrderParams(
-        short_channel_id=scid if listed is None else listed.short_channel_id,
+        short_channel_id=scid,
         channel_extension_expiry_blocks=blocks,
         token=token or None,
         refund_onchain_address=OnchainAddress(refund_address) if refund_address else None,
     )
-    with as_refusals():
-        check_refund_address(params.refund_onchain_address, info.network)
-        if listed is None:
-            lsps7_rules.check_bounds(params)
-        else:
-            lsps7_rules.check_create_order(params, listed)
-    purchase = ExtensionPurchase(customer.session, channels, scid, params, names, listed, info.height)
+    names = _names(scid, customer.session.lsp, await channels.list())
+    purchase = ExtensionPurchase(customer.session, channels, params, names, info)
     outcome = await Ordering(customer, purchase, terms, info, payments).run()
     seen = None if outcome.delivered is None else outcome.delivered.listed
     return Extended(
@@ -116,22 +100,51 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         self,
         session: Session,
         channels: Channels,
-        asked: Scid,
         params: lsps7.CreateOrderParams,
-        names: frozenset[Scid],
-        listed: lsps7.ExtendableChannel | None,
-        tip: BlockHeight,
+        own: frozenset[Scid],
+        info: NodeInfo,
     ) -> None:
+        """`own` are the names of our own node's channel that is to be extended, if it has it."""
         self._session = session
         self._channels = channels
-        self._names = names | {params.short_channel_id}
-        self._listed = listed
-        self._tip = tip
+        self._own = own
+        self._asked = params.short_channel_id
+        self._listed: lsps7.ExtendableChannel | None = None
+        self._info = info
         self.params: lsps7.CreateOrderParams = params
-        # The wish goes by the name it was made with: a splice or a reorganisation may take the listed one away, and the
-        # same call again must find it. The channel may have been ordered for by another of its names, too.
-        others = sorted(self._names - {asked})
-        self.keys = tuple(key(replace(params, short_channel_id=name)) for name in (asked, *others))
+
+    async def prepare(self) -> None:
+        listing = await self._session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams())
+        self._listed = listed = _listed(self._names, listing)
+        if listed is None and not self._own:
+            # A full list may leave channels out, so one of our own can be ordered for all the same.
+            raise OptionMismatch(
+                f"the LSP does not list {self._asked} as extendable, and this node has no channel of that id with it: "
+                "nothing was ordered",
+                code=OPTION_MISMATCH,
+                option="short_channel_id",
+            )
+        if listed is not None:
+            self.params = replace(self.params, short_channel_id=listed.short_channel_id)
+        with as_refusals():
+            check_refund_address(self.params.refund_onchain_address, self._info.network)
+            if listed is None:
+                lsps7_rules.check_bounds(self.params)
+            else:
+                lsps7_rules.check_create_order(self.params, listed)
+
+    @property
+    def _names(self) -> frozenset[Scid]:
+        return self._own | {self._asked}
+
+    def key(self) -> str:
+        # By the name that the payer gave: a splice or a reorganisation may take the listed one away, and the same call
+        # again must find it.
+        return key(replace(self.params, short_channel_id=self._asked))
+
+    def is_wish(self, parameters: str) -> bool:
+        # The channel may have been ordered for by another of its names.
+        return any(key(replace(self.params, short_channel_id=name)) == parameters for name in self._names)
 
     def get_order(self, order_id: OrderId) -> tuple[Method[Any, lsps7.ExtensionOrder], Message]:
         return lsps7.GET_ORDER, lsps7.GetOrderParams(order_id=order_id)
@@ -141,7 +154,7 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         return replace(self.params, refund_onchain_address=given or OnchainAddress(refund_address) or None)
 
     def violations(self, order: lsps7.ExtensionOrder, refund_address: str) -> Iterator[RuleViolation]:
-        return lsps7_rules.check_order_reply(self.params_with(refund_address), self._listed, self._tip, order)
+        return lsps7_rules.check_order_reply(self.params_with(refund_address), self._listed, self._info.height, order)
 
     def blocks(self) -> int:
         return self.params.channel_extension_expiry_blocks
@@ -153,7 +166,8 @@ class ExtensionPurchase(Purchase[lsps7.ExtensionOrder, Seen]):
         listing = await self._session.call(lsps7.GET_EXTENDABLE_CHANNELS, NoParams())
         # A 0-conf channel that confirmed meanwhile is listed by a name that it did not have when it was ordered for.
         own = await self._channels.list()
-        listed = _listed(self._names.union(*(_names(name, self._session.lsp, own) for name in self._names)), listing)
+        names = self._names | {promised.channel.short_channel_id}
+        listed = _listed(names.union(*(_names(name, self._session.lsp, own) for name in names)), listing)
         if listed is None:
             # A reorganisation took the name away: the list tells which orders extended a channel (bLIP-57 §1).
             by_order = (entry for entry in listing if promised.order_id in (entry.extension_order_ids or ()))

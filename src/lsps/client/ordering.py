@@ -65,7 +65,10 @@ class Ordering(Generic[O, D]):
         self._unfinished = Unfinished(customer, purchase, terms, info, self._means, every)
 
     async def run(self) -> Outcome[O, D]:
-        standing = await self._unfinished.find() or await self._order()
+        standing = await self._unfinished.paid()
+        if standing is None:
+            await self._purchase.prepare()
+            standing = await self._unfinished.unpaid() or await self._order()
         record, option = standing.record, standing.option
         if option is None:
             return await self._finish(standing, standing.sent)
@@ -92,7 +95,7 @@ class Ordering(Generic[O, D]):
             lsp=self._session.lsp,
             lsp_address=self._session.address or "",
             method=self._purchase.create.name,
-            parameters=self._purchase.keys[0],
+            parameters=self._purchase.key(),
             state=EntryState.ASKED,
             created_at=now,
             updated_at=now,

@@ -32,11 +32,24 @@ class NotThere(LspsError):
 
 
 class Purchase(ABC, Generic[O, D]):
-    """One thing to buy from one LSP. `keys` name the wish in the journal: the first is written, any is looked for."""
+    """One thing to buy from one LSP. An order of it that is paid already is followed without `prepare`: what the LSP
+    sells by then is for the next one."""
 
     create: Method[Any, O]
     params: CreateOrderParams | ExtendParams
-    keys: tuple[str, ...]
+    """What is ordered; as far as the payer says before `prepare`."""
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Ask what the LSP sells, and make up `params`. Raises what keeps it from being ordered."""
+
+    @abstractmethod
+    def key(self) -> str:
+        """The wish, as the journal names it."""
+
+    @abstractmethod
+    def is_wish(self, parameters: str) -> bool:
+        """Whether a journal's entry was the same wish."""
 
     @abstractmethod
     def get_order(self, order_id: OrderId) -> tuple[Method[Any, O], Message]:

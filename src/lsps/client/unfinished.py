@@ -63,45 +63,50 @@ class Unfinished(Generic[O, D]):
         self._means = means
         self._every = every
 
-    async def find(self) -> Standing[O] | None:
-        """The order to go on with; None: order afresh. Raises OrderInFlight if a new one is wanted in spite of it, and
-        whatever asking the LSP and our own node raises."""
+    async def paid(self) -> Standing[O] | None:
+        """The order that an earlier run paid, or began to: it is gone on with, whatever the LSP sells now. Raises
+        OrderInFlight if a new one is wanted in spite of it, and what asking the LSP and our own node raises."""
         for entry in await self.entries():
             record = Record(self._customer.journal, self._customer.clock, entry)
-            standing = await self._judge(record)
-            if standing is not None:
-                text = f"going on with the order of {entry.created_at:%Y-%m-%d %H:%M} UTC instead of ordering again"
-                self._terms.tell(Step.RESUMED, text, record.order_id)
-                return standing
+            if entry.order_id is None:
+                continue
+            ordered = self._purchase.read_order(entry.order)
+            for means in self._every:
+                if (sent := await means.sent(record, ordered.payment)) is None:
+                    continue
+                if not self._terms.new:
+                    return self._resumed(Standing(record, ordered, None, True, sent))
+                await self._refuse_new_in_flight(record, sent)
+                break
         return None
 
-    async def entries(self) -> Sequence[Entry]:
-        """The newest first, but those for which money may be on its way before all others."""
-        found: dict[int, Entry] = {}
-        for key in self._purchase.keys:
-            for entry in await self._customer.journal.unfinished(
-                self._info.node_id, self._session.lsp, self._purchase.create.name, key
-            ):
-                found[entry.number] = entry
-        return sorted(found.values(), key=lambda entry: (entry.state is not EntryState.PAYING, -entry.number))
-
-    async def _judge(self, record: Record) -> Standing[O] | None:
-        entry = record.entry
-        if entry.order_id is None:
-            await self._unanswered(record)
-            return None
-        ordered = self._purchase.read_order(entry.order)
-        for means in self._every:
-            if (sent := await means.sent(record, ordered.payment)) is not None:
-                if self._terms.new:
-                    await self._refuse_new_in_flight(record, sent)
-                    return None
-                return Standing(record, ordered, None, True, sent)
-        if self._terms.new:
-            if entry.state is EntryState.PAYING:
+    async def unpaid(self) -> Standing[O] | None:
+        """The order to go on with when none is paid; None: order afresh. Raises what asking the LSP raises."""
+        for entry in await self.entries():
+            record = Record(self._customer.journal, self._customer.clock, entry)
+            standing = None
+            if entry.order_id is None:
+                await self._unanswered(record)
+            elif not self._terms.new:
+                standing = await self._judge_unpaid(record)
+            elif entry.state is EntryState.PAYING:
                 await record.mark(EntryState.FAILED, "nothing was paid, and a new order was wanted")
-            return None
-        return await self._judge_unpaid(record)
+            if standing is not None:
+                return self._resumed(standing)
+        return None
+
+    def _resumed(self, standing: Standing[O]) -> Standing[O]:
+        text = f"going on with the order of {_date(standing.record)} instead of ordering again"
+        self._terms.tell(Step.RESUMED, text, standing.record.order_id)
+        return standing
+
+    async def entries(self) -> Sequence[Entry]:
+        """Of the same wish: the newest first, but those for which money may be on its way before all others."""
+        every = await self._customer.journal.unfinished(
+            self._info.node_id, self._session.lsp, self._purchase.create.name
+        )
+        same = [entry for entry in every if self._purchase.is_wish(entry.parameters)]
+        return sorted(same, key=lambda entry: (entry.state is not EntryState.PAYING, -entry.number))
 
     async def _unanswered(self, record: Record) -> None:
         if self._customer.clock.now() - record.entry.created_at > _UNANSWERED_FOR:
@@ -170,5 +175,9 @@ class Unfinished(Generic[O, D]):
 
     async def _drop(self, record: Record, state: EntryState, why: str) -> None:
         await record.mark(state, why)
-        text = f"an unpaid order of {record.entry.created_at:%Y-%m-%d %H:%M} UTC is not used any more: {why}"
+        text = f"an unpaid order of {_date(record)} is not used any more: {why}"
         self._terms.tell(Step.DROPPED, text, record.order_id)
+
+
+def _date(record: Record) -> str:
+    return f"{record.entry.created_at:%Y-%m-%d %H:%M} UTC"

@@ -97,8 +97,8 @@ class Journal(Protocol):
         """What the kept transactions of this node's unfinished entries spend."""
         ...
 
-    async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
-        """Entries of the same wish that are ORDERED or PAYING, or ASKED without a reply; the newest first."""
+    async def unfinished(self, node: NodeId, lsp: NodeId, method: str) -> Sequence[Entry]:
+        """Entries that are ORDERED or PAYING, or ASKED without a reply; the newest first."""
         ...
 
     async def newest(self, limit: int) -> Sequence[Entry]: ...

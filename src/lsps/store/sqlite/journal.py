@@ -87,9 +87,9 @@ class SqliteJournal:
             rows = self._connection.execute(sql.INPUTS_IN_USE, {"node": node.hex}).fetchall()
         return {outpoint for (inputs,) in rows for outpoint in _outpoints(inputs)}
 
-    async def unfinished(self, node: NodeId, lsp: NodeId, method: str, parameters: str) -> Sequence[Entry]:
-        wish: Parameters = {"node": node.hex, "lsp": lsp.hex, "method": method, "parameters": parameters}
-        return self._entries(sql.UNFINISHED_ENTRIES, wish)
+    async def unfinished(self, node: NodeId, lsp: NodeId, method: str) -> Sequence[Entry]:
+        found = self._entries(sql.UNFINISHED_ENTRIES, {"node": node.hex, "lsp": lsp.hex, "method": method})
+        return sorted(found, key=lambda entry: -entry.number)
 
     async def newest(self, limit: int) -> Sequence[Entry]:
         return self._entries(sql.NEWEST_ENTRIES, {"limit": limit})

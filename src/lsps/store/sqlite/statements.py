@@ -150,9 +150,8 @@ UPDATE_ENTRY = (
 )
 UNFINISHED_ENTRIES = (
     f"SELECT {_ENTRY} FROM {_ENTRIES.format(' INDEXED BY entries_unfinished')}"
-    " WHERE node = :node AND lsp = :lsp AND method = :method AND parameters = :parameters"
+    " WHERE node = :node AND lsp = :lsp AND method = :method"
     " AND state IN ('asked', 'ordered', 'paying') AND (state <> 'asked' OR order_id IS NULL)"
-    " ORDER BY number DESC"
 )
 NEWEST_ENTRIES = f"SELECT {_ENTRY} FROM {_ENTRIES.format('')} ORDER BY number DESC LIMIT :limit"
 ENTRY = f"SELECT {_ENTRY} FROM {_ENTRIES.format('')} WHERE number = :number"
