@@ -82,6 +82,12 @@ class MemoryJournal:
         self.entries[entry.number] = entry
         self.log.append(entry)
 
+    async def end_unpaid(self, entry: Entry) -> bool:
+        if self.entries[entry.number].state not in {EntryState.ASKED, EntryState.ORDERED}:
+            return False
+        await self.update(entry)
+        return True
+
     async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
         entry = self.entries[number]
         others = [

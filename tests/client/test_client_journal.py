@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lsps.client.errors import (
+    Declined,
     FeeTooHigh,
     LspUnintelligible,
     OrderInFlight,
@@ -411,6 +412,53 @@ async def test_two_processes_with_the_same_wish_pay_once() -> None:
             assert len(await market.sent()) == 1
             for task in pending:
                 task.cancel()
+
+
+async def never_mind(_: Offer) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("first", ["waits", "died"])
+async def test_a_no_does_not_forget_what_another_process_pays(first: str) -> None:
+    """Two processes go on with one order; one is told no while the other pays. That payment is found again after a
+    crash, and none is made beside it."""
+    async with shop() as market:
+        market.lsp.on_held = "keep"
+        await run_until_killed(market, "client_ordered" if first == "waits" else "client_paying")
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def say_no_later(_: Offer) -> bool:
+            asked.set()
+            await answer.wait()
+            return False
+
+        second_node = market.net.another(market.net.clients[0])
+        async with market.client() as one, market.client(second_node) as two:
+            wish: Json = {"blocks": BLOCKS, "max_fee": LIMIT}
+            declines = asyncio.create_task(one.lsps7.extend(scid(market), **wish, confirm=say_no_later))
+            await asked.wait()
+            pays = asyncio.create_task(two.lsps7.extend(scid(market), **wish))
+            await until(lambda: is_held(market))
+            answer.set()
+            with pytest.raises(Declined):
+                await declines
+            pays.cancel()
+        assert market.journal.states() == [EntryState.PAYING]
+        await market.lsp.deliver("order-1")
+        await market.lsp.take("order-1")
+        again, _ = await extend_again(market)
+        assert again.resumed
+        assert market.orders_asked() == 1
+        assert await market.spent() == Sat(FEE).to_msat()
+
+
+async def test_a_no_ends_an_order_that_nobody_pays() -> None:
+    """Declined: it is not offered again."""
+    async with shop() as market:
+        for _ in range(2):
+            with pytest.raises(Declined):
+                await extend_again(market, confirm=never_mind)
+        assert market.journal.states() == [EntryState.ABANDONED] * 2
 
 
 # --- free orders, and ordering only ---------------------------------------------------------------------------------

@@ -114,6 +114,16 @@ async def test_only_what_is_there_can_be_updated(journal: Journal) -> None:
     assert await journal.newest(10) == [entry]
 
 
+async def test_an_entry_ends_unpaid_only_while_nobody_pays(journal: Journal) -> None:
+    """ASKED and ORDERED end; what another process moved on stays as it is, and the caller hears so."""
+    for state in EntryState:
+        entry = await journal.add(replace(WISH, state=state, note="before"))
+        done = await journal.end_unpaid(replace(entry, state=EntryState.ABANDONED, note="declined"))
+        [now] = await journal.newest(1)
+        assert done is (state in {EntryState.ASKED, EntryState.ORDERED})
+        assert now == (replace(entry, state=EntryState.ABANDONED, note="declined") if done else entry)
+
+
 # --- what pays on-chain ---------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ class Ordering(Generic[O, D]):
             self._terms.tell(Step.PAYING, f"paying {option.order_total_sat} sat", record.order_id)
             sent = await bill.pay(record)
         except StoppedBeforePaying as stopped:
-            await record.mark(EntryState.ABANDONED, str(stopped))
+            await record.end_unpaid(EntryState.ABANDONED, str(stopped))
             raise
         return await self._finish(standing, sent)
 
@@ -109,10 +109,10 @@ class Ordering(Generic[O, D]):
             await record.mark(EntryState.ASKED, str(lost))
             raise
         except LspRefused as refused:
-            await record.mark(EntryState.FAILED, str(refused))
+            await record.end_unpaid(EntryState.FAILED, str(refused))
             raise
         except LspsError as stopped:  # never sent, or answered in a way that nobody can read
-            await record.mark(EntryState.ABANDONED, str(stopped))
+            await record.end_unpaid(EntryState.ABANDONED, str(stopped))
             raise
         await record.ordered(order)
         self._customer.failpoint("client_ordered")
@@ -121,7 +121,7 @@ class Ordering(Generic[O, D]):
             option = self._how_to_pay(record, order)
         except (StoppedBeforePaying, PaymentNotMade) as stopped:
             final = EntryState.FAILED if isinstance(stopped, PaymentNotMade) else EntryState.ABANDONED
-            await record.mark(final, str(stopped))
+            await record.end_unpaid(final, str(stopped))
             raise
         return Standing(record, order, option, resumed=False)
 
@@ -188,7 +188,7 @@ class Ordering(Generic[O, D]):
     async def _claim(self, record: Record) -> None:
         """Say in the journal that this order is being paid, unless another one of the same is: two processes may have
         begun at once. Raises OrderInFlight."""
-        await record.mark(EntryState.PAYING)
+        await record.claim()
         if self._terms.new:
             return
         for other in await self._unfinished.entries():

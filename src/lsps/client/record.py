@@ -20,6 +20,7 @@ class Record:
     def __init__(self, journal: Journal, clock: Clock, entry: Entry) -> None:
         self._journal = journal
         self._clock = clock
+        self._is_claimed = False
         self.entry = entry
 
     @property
@@ -33,6 +34,20 @@ class Record:
     async def mark(self, state: EntryState, note: str = "", order: ChannelOrder | ExtensionOrder | None = None) -> None:
         order_as_json = self.entry.order if order is None else stored(order)
         await self._write(replace(self.entry, state=state, note=note, order=order_as_json))
+
+    async def claim(self) -> None:
+        """This process is about to pay."""
+        await self.mark(EntryState.PAYING)
+        self._is_claimed = True
+
+    async def end_unpaid(self, state: EntryState, note: str) -> None:
+        """This process does not pay, and that is the end of it, unless another process is paying meanwhile."""
+        if self._is_claimed:
+            await self.mark(state, note)
+            return
+        ended = replace(self.entry, state=state, note=note, updated_at=self._clock.now())
+        if await self._journal.end_unpaid(ended):
+            self.entry = ended
 
     async def keep(self, transaction: OnchainTransaction) -> OnchainTransaction:
         """What pays for the order; another process's, if that was faster."""

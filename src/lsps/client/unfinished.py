@@ -110,7 +110,7 @@ class Unfinished(Generic[O, D]):
 
     async def _unanswered(self, record: Record) -> None:
         if self._customer.clock.now() - record.entry.created_at > _UNANSWERED_FOR:
-            await record.mark(EntryState.ABANDONED, "never answered, unpaid, expired")
+            await record.end_unpaid(EntryState.ABANDONED, "never answered, unpaid, expired")
             return
         text = "an earlier order was never answered: unknown, unpaid, it expires; ordering again"
         self._terms.tell(Step.UNANSWERED, text)
@@ -174,7 +174,10 @@ class Unfinished(Generic[O, D]):
         return order
 
     async def _drop(self, record: Record, state: EntryState, why: str) -> None:
-        await record.mark(state, why)
+        if record.entry.state is EntryState.PAYING:  # an earlier run came no further: our node knows no payment
+            await record.mark(state, why)
+        else:
+            await record.end_unpaid(state, why)
         text = f"an unpaid order of {_date(record)} is not used any more: {why}"
         self._terms.tell(Step.DROPPED, text, record.order_id)
 

@@ -85,6 +85,11 @@ class Journal(Protocol):
         that does not know of it says."""
         ...
 
+    async def end_unpaid(self, entry: Entry) -> bool:
+        """`update`, with its final state, but only if the entry is still ASKED or ORDERED: another process may pay for
+        it by now. Whether it was done."""
+        ...
+
     async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
         """Keep what pays for this entry's order, once and for good. Returns what is kept: another process may have been
         faster, and then it is its transaction that pays. From then on the entry is PAYING.

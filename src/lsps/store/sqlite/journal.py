@@ -56,6 +56,11 @@ class SqliteJournal:
         if changed != 1:
             raise StoreError(f"{self._path} has no entry {entry.number}")
 
+    async def end_unpaid(self, entry: Entry) -> bool:
+        parameters = {**entry_parameters(entry), "number": entry.number}
+        changed = await self._writer.run(lambda connection: connection.execute(sql.END_UNPAID, parameters).rowcount)
+        return changed == 1
+
     async def keep_transaction(self, number: int, transaction: OnchainTransaction) -> OnchainTransaction:
         """Raises StoreError for an entry that was never added."""
         parameters: Parameters = {

@@ -148,6 +148,7 @@ UPDATE_ENTRY = (
     " expires_at = :expires_at, order_id = :order_id, payment_hash = :payment_hash, note = :note, reply = :reply,"
     " refund_address = :refund_address WHERE number = :number"
 )
+END_UNPAID = f"{UPDATE_ENTRY} AND state IN ('asked', 'ordered')"
 UNFINISHED_ENTRIES = (
     f"SELECT {_ENTRY} FROM {_ENTRIES.format(' INDEXED BY entries_unfinished')}"
     " WHERE node = :node AND lsp = :lsp AND method = :method"
