@@ -51,20 +51,29 @@ def test_nothing_is_sent_during_the_handshake() -> None:
     "first", [PING, message(LSPS, b"{}"), message(19, b"\0\0"), message(101), message(100), message(256)]
 )
 def test_anything_before_init(first: bytes) -> None:
-    """BOLT 1: init comes first; whatever else does, a custom, an odd or a gossip message too, closes."""
+    """BOLT 1: init comes first; whatever else does, a custom, an odd or a gossip message too, closes; and without a
+    word: until the peer's init is here nothing may be sent but ours."""
     peer = Peer()
     peer.hears()
-    refused(peer, peer.says(first, GOOD_INIT), ProtocolViolation, "the first message is init")
+    refused(peer, peer.says(first, GOOD_INIT), ProtocolViolation, "the first message is init", told=False)
+
+
+@pytest.mark.parametrize("bad", [b"", b"\0"])
+def test_no_message_at_all_before_init(bad: bytes) -> None:
+    """What is too short for a type is no init: it closes, without a word."""
+    peer = Peer()
+    peer.hears()
+    refused(peer, peer.says(bad, GOOD_INIT), ProtocolViolation, "malformed", told=False)
 
 
 @pytest.mark.parametrize(("message_type", "kind"), [(17, PeerError), (1, PeerWarning)])
 def test_why_a_peer_will_not_have_us(message_type: int, kind: type[PeerError] | type[PeerWarning]) -> None:
-    """An error or a warning in place of init is told, and closes."""
+    """An error or a warning in place of init is told to our user, and closes."""
     peer = Peer()
     peer.hears()
     events = peer.says(message(message_type, bytes(32) + b"\0\4full"))
     assert events[0] == kind(None, "full")
-    refused(peer, events, ProtocolViolation, "the first message is init")
+    refused(peer, events, ProtocolViolation, "the first message is init", told=False)
 
 
 def test_a_second_init() -> None:

@@ -6,7 +6,7 @@
         | a compatible init: Init
     open --broken frame, malformed or unknown even message, second init--> closed
 
-1. Our init is our first message, and until the peer's is here we send nothing else (BOLT 1, init).
+1. Our init is our first message, and until the peer's is here we send nothing else (BOLT 1, init): no warning either.
 2. An odd type that we do not know is ignored, an even one closes (BOLT 1, Lightning Message Format).
 3. What was wrong is told in a `warning`, never in an `error`: an error for all channels makes a node fail them, and
    this connection may speak with the key of a node that has some.
@@ -96,6 +96,7 @@ class Connection:
         self._init = Init(features, frozenset(networks) or None)
         self._custom_types = frozenset(custom_types)
         self._unsent = bytearray(handshake.bytes_to_send())
+        self._heard_init = False
         self.state = State.HANDSHAKE
 
     @property
@@ -161,6 +162,7 @@ class Connection:
                 yield from self._react(self._below, *split_type(message))
 
     def _react(self, transport: Transport, message_type: int, payload: bytes) -> Iterator[Event]:
+        self._heard_init = self._heard_init or message_type == Init.TYPE
         reaction = reactions.reaction(self.state, message_type, self._custom_types)
         if reaction in {Reaction.TELL, Reaction.TELL_AND_CLOSE}:
             decoder = _DECODERS.get(message_type)
@@ -191,7 +193,7 @@ class Connection:
         self._unsent += transport.encrypt(pong.encode())
 
     def _refuse(self, cause: LspsError) -> Closed:
-        if isinstance(self._below, Transport):
+        if isinstance(self._below, Transport) and self._heard_init:
             self._unsent += self._below.encrypt(encode_warning(str(cause)))
         return self._close(cause)
 
