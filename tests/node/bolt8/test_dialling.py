@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from lsps.lightning.messages import Init
+from lsps.lightning.bolt8 import Responder
+from lsps.lightning.messages import CustomMessage, Init, encode_warning
+from lsps.node.bolt8.messages import MESSAGE_TYPE
 from lsps.node.contract import (
     PeerNotConnected,
     PeerOffline,
@@ -59,6 +61,44 @@ async def test_another_node_than_the_one_called() -> None:
         with pytest.raises(PeerNotConnected, match="public key that is not its own"):
             await ours.messages.connect(new_key().node_id, theirs.address)
         assert await ours.messages.peer(theirs.node_id) is None
+
+
+async def test_a_node_that_says_why_it_will_not_have_us() -> None:
+    """BOLT 1, warning: what a node says before it hangs up is told to whoever wanted the connection."""
+    key = new_key()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handshake = Responder(key, new_key())
+        handshake.receive(await reader.readexactly(50))
+        writer.write(handshake.bytes_to_send())
+        done = handshake.receive(await reader.readexactly(66))
+        if done is not None:
+            writer.write(done.transport.encrypt(encode_warning("no room for strangers")))
+        await reader.read(2**16)  # our init
+        writer.close()
+
+    node = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with node, host() as ours:
+        address = f"127.0.0.1:{node.sockets[0].getsockname()[1]}"
+        with pytest.raises(PeerNotConnected, match='it said: "no room for strangers"'):
+            await ours.messages.connect(key.node_id, address)
+
+
+async def test_what_peers_complain_of_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """BOLT 1, warning: SHOULD be logged; of one connection a few, however many come. It stays open."""
+    async with host() as lsp, listening(lsp.messages.received()) as received:
+        peer = await RawPeer.connect(lsp)
+        await peer.until(Init)
+        transport = peer.connection._below
+        with caplog.at_level("INFO", "lsps.node"):
+            for number in range(50):
+                peer.writer.write(transport.encrypt(encode_warning(f"warning {number}")))  # type: ignore[union-attr]
+            peer.connection.send(CustomMessage(MESSAGE_TYPE, b"still here"))
+            await peer.flush()
+            await received.until(lambda heard: len(heard) == 2)
+        told = [vars(line)["lsps_fields"] for line in caplog.records if line.message == "peer_complains"]
+        assert [(line["kind"], line["text"]) for line in told] == [("warning", f"warning {n}") for n in range(5)]
+        await peer.close()
 
 
 async def test_peers_of_another_network() -> None:

@@ -45,3 +45,27 @@ async def test_every_item_that_was_queued_is_gone_once() -> None:
     feed.end()
     assert [item async for item in two] == [Resumed(), 3, 4]
     assert waiting.total() == 0
+
+
+async def test_what_goes_is_chosen() -> None:
+    """With `on_full`, what it chooses goes and is told as gone; all else stays in order, and nobody is told Resumed."""
+    gone: list[int] = []
+    feed: Feed[int] = Feed(longest=4, on_gone=gone.append, on_full=lambda waiting: min(waiting).__eq__)
+    stream = feed.stream()
+    await anext(stream)
+    for number in (2, 1, 3, 1, 4, 5):
+        feed.publish(number)
+    assert gone == [1, 1]
+    feed.end()
+    assert [item async for item in stream] == [2, 3, 4, 5]
+
+
+async def test_nothing_comes_after_the_end() -> None:
+    """Once it was ended a stream ends, however much was still published."""
+    feed: Feed[int] = Feed(longest=2)
+    stream = feed.stream()
+    await anext(stream)
+    feed.end()
+    for number in range(5):
+        feed.publish(number)
+    assert [item async for item in stream] == []

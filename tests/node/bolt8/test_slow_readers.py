@@ -89,6 +89,39 @@ async def test_a_flood_is_held_back_while_nobody_takes_it() -> None:
         await flooder.close()
 
 
+async def test_a_flood_costs_nobody_else_a_message() -> None:
+    """When more messages wait than are kept, those of the peer that has most go, and its connection; nobody else's."""
+    key, flooders = new_key(), []
+    async with host() as lsp:
+        stream = lsp.messages.received()
+        await anext(stream)
+        customer = await RawPeer.connect(lsp, key)
+        await customer.until(Init)
+        await says(customer, b"before")
+        for _ in range(3):  # each stays below its own limit, and together they are over the limit of all
+            flooder = await RawPeer.connect(lsp)
+            await flooder.until(Init)
+            await says(flooder, *[b""] * 4_000)
+            flooders.append(flooder)
+        await flooders[0].until_closed()
+        await says(customer, b"after")
+        heard: list[bytes] = []
+        while b"after" not in heard:
+            message = await anext(stream)
+            assert isinstance(message, Message)
+            if message.peer == key.node_id:
+                heard.append(message.payload)
+        assert heard == [b"before", b"after"]
+        for peer in (customer, *flooders):
+            await peer.close()
+
+
+async def says(peer: RawPeer, *payloads: bytes) -> None:
+    for payload in payloads:
+        peer.connection.send(CustomMessage(MESSAGE_TYPE, payload))
+    await peer.flush()
+
+
 async def blocked(peer: RawPeer, message: CustomMessage) -> int:
     """Send until the other side takes no more; returns how many."""
     peer.writer.transport.set_write_buffer_limits(0)

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from lsps.errors import LspsError
 from lsps.lightning.bolt1 import Authenticated, Closed, Connection, Event
-from lsps.lightning.messages import CustomMessage, Init, Ping
+from lsps.lightning.messages import CustomMessage, Init, PeerError, PeerWarning, Ping
 from lsps.node.bolt8.limits import Limits
 from lsps.units import NodeId
 
@@ -38,6 +38,7 @@ class Owner(Protocol):
     def on_made(self, link: Link) -> None: ...
     def on_open(self, link: Link) -> None: ...
     def on_message(self, link: Link, message: CustomMessage) -> None: ...
+    def on_complaint(self, link: Link, complaint: PeerError | PeerWarning) -> None: ...
     def on_lost(self, link: Link) -> None: ...
 
 
@@ -46,7 +47,8 @@ class Link(asyncio.Protocol):
 
     __slots__ = (
         "_closing_since", "_connection", "_heard", "_limits", "_owner", "_pinged", "_said", "_transport",
-        "_unread", "_writable", "cause", "features", "is_open", "made", "now", "outgoing", "peer", "source",
+        "_unread", "_writable", "cause", "complaints", "features", "is_open", "made", "now", "outgoing", "peer", "said",
+        "source",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, owner: Owner, limits: Limits, *, outgoing: bool) -> None:
@@ -58,6 +60,10 @@ class Link(asyncio.Protocol):
         """Messages can be sent: the handshake is done, and the peer's init is here."""
         self.cause: LspsError | None = None
         """Why it ended."""
+        self.said = ""
+        """The peer's last error or warning."""
+        self.complaints = 0
+        """How many there were."""
         self.source = ""
         """The peer's IP address."""
         self.now = self.made = 0.0
@@ -73,6 +79,11 @@ class Link(asyncio.Protocol):
     def begin(self, now: float) -> None:
         """The owner's time when the connection was made."""
         self.now = self.made = self._heard = self._said = self._pinged = now
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, and what the peer said about that: many a node warns and then just hangs up."""
+        return f'{self.cause}; it said: "{self.said}"' if self.said else str(self.cause)
 
     @property
     def is_half_open(self) -> bool:
@@ -186,6 +197,10 @@ class Link(asyncio.Protocol):
                     self._owner.on_open(self)
                 case CustomMessage() if self.is_open:
                     self._owner.on_message(self, event)
+                case PeerError() | PeerWarning():
+                    self.said = event.text
+                    self.complaints += 1
+                    self._owner.on_complaint(self, event)
                 case Closed():
                     self.close(event.cause)
 

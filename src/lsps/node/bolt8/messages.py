@@ -179,7 +179,8 @@ class Bolt8Messages:
         except LspsError as error:
             if self._peers.connected(peer) is not None:
                 return  # it called us meanwhile
-            raise PeerNotConnected(f"cannot connect to {peer} at {address}: {error}") from error
+            reason = str(error) if link is None else link.reason
+            raise PeerNotConnected(f"cannot connect to {peer} at {address}: {reason}") from error
         finally:
             if link is not None and link.is_half_open:
                 link.abort(LinkEnded("connecting was given up"))

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from lsps.clock import Clock
 from lsps.errors import LspsError
-from lsps.lightning.messages import CustomMessage
+from lsps.lightning.messages import CustomMessage, PeerError, PeerWarning
 from lsps.logs import event
 from lsps.node.bolt8.feed import Feed
 from lsps.node.bolt8.limits import Limits
@@ -26,6 +26,8 @@ from lsps.units import NodeId
 
 TICK_SECONDS = 1.0
 _LONGEST_QUEUE = 10_000
+_COMPLAINTS_LOGGED = 5
+"""Of one connection: who sends warnings without end fills no disk."""
 
 _log = logging.getLogger("lsps.node")
 
@@ -48,6 +50,7 @@ class Peers:
             longest=_LONGEST_QUEUE,
             on_queued=lambda arrival: arrival.link.queued(arrival.message),
             on_gone=lambda arrival: arrival.link.taken(arrival.message),
+            on_full=_drop_the_loudest,
         )
         self.events: Feed[PeerOnline | PeerOffline] = Feed(longest=_LONGEST_QUEUE)
         self._local = local
@@ -136,6 +139,11 @@ class Peers:
     def on_message(self, link: Link, message: CustomMessage) -> None:
         self.arrivals.publish(Arrival(link, message))
 
+    def on_complaint(self, link: Link, complaint: PeerError | PeerWarning) -> None:
+        if link.complaints <= _COMPLAINTS_LOGGED:  # BOLT 1, warning: SHOULD log it for later diagnosis
+            kind = "error" if isinstance(complaint, PeerError) else "warning"
+            event(_log, logging.INFO, "peer_complains", peer=link.peer, kind=kind, text=complaint.text)
+
     def on_lost(self, link: Link) -> None:
         source = self._links.pop(link)
         if not self._links:
@@ -146,10 +154,10 @@ class Peers:
                 del self._incoming[source]
         self._decide(link)
         if link.peer is None or self._by_peer.get(link.peer) is not link:
-            event(_log, logging.DEBUG, "connection_ended", source=link.source, reason=str(link.cause))
+            event(_log, logging.DEBUG, "connection_ended", source=link.source, reason=link.reason)
             return
         del self._by_peer[link.peer]
-        event(_log, logging.INFO, "peer_disconnected", peer=link.peer, reason=str(link.cause))
+        event(_log, logging.INFO, "peer_disconnected", peer=link.peer, reason=link.reason)
         self.events.publish(PeerOffline(link.peer))
         self._on_offline(link.peer, self._now - link.made)
 
@@ -188,6 +196,13 @@ def _peer_of(link: Link) -> NodeId:
     if link.peer is None:
         raise LspsError("an open connection has a proven peer")
     return link.peer
+
+
+def _drop_the_loudest(waiting: Iterable[Arrival]) -> Callable[[Arrival], bool]:
+    """Whose messages fill the queue loses them, and its connection: nobody's are lost for another's flood."""
+    ((loudest, count),) = Counter(arrival.link for arrival in waiting).most_common(1)
+    loudest.abort(LinkEnded(f"it sent faster than its messages were taken: {count} of them waited"))
+    return lambda arrival: arrival.link is loudest
 
 
 def source_of(address: str) -> str:
