@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from lsps.node.contract import Payment, PaymentStatus
-from lsps.service.offer import LeaseToRecord
+from lsps.orders.model import State
+from lsps.service.offer import LeaseToRecord, Token
 from lsps.store.sqlite.backup import back_up_orders
 from lsps.units import BlockHeight
+from tests.service.conftest import MakeWorld
 from tests.service.ends import DELIVERED, WAITING
+from tests.service.onchain import DAY, HOUR, audit, price, selling, take_order
 from tests.service.peers import Json, Peer, payment_hash, quiet, until
 from tests.service.world import LspWorld
 
@@ -147,3 +153,51 @@ async def cancel(world: LspWorld, order: Json) -> None:
 async def failed(payment: asyncio.Task[Payment]) -> bool:
     await until(payment.done)
     return payment.result().status is PaymentStatus.FAILED
+
+
+@pytest.mark.parametrize("how", ["bolt11", "onchain", "free"])
+async def test_a_copy_older_than_a_paid_order_may_wait(make_world: MakeWorld, tmp_path: Path, how: str) -> None:
+    """The copy's order was to be given up long ago; the channel that was opened for it since is found first, so nothing
+    is given back for what was delivered."""
+    offer = replace(selling(), tokens=(Token("FREE", 100),))
+    async with make_world(offer=offer, price=price) as world:
+        free = {"token": "FREE", "client_balance_sat": "0"}
+        order = await take_order(world, "lsps1", None, **(free if how == "free" else {}))
+        world.faults.hang_next(world.lsp.node_id, "wallet.inputs")
+        if how == "onchain":
+            await order.pay_and_mine()
+        elif how == "bolt11":
+            order.pay_invoice()
+            await quiet()
+        back_up(tmp_path)
+        await world.pass_time(90)
+        assert await order.delivered()
+        await world.pass_time(3 * DAY)
+        await restore(world, tmp_path)
+        await world.pass_time(HOUR)
+        await order.mine(2)
+        stored = await order.stored()
+        assert (stored.state, stored.reason) == (State.COMPLETED, "")
+        assert order.came_back() == []
+        await audit(world)
+
+
+async def test_a_channel_opened_since_and_a_payment_near_its_timeout(
+    world: LspWorld, alice: Peer, tmp_path: Path
+) -> None:
+    """Opened and not settled when the store was lost, and by now the payment is too near its timeout to wait: it is
+    taken at once, not given back."""
+    order = await alice.order_channel()
+    world.faults.hang_next(world.lsp.node_id, "wallet.inputs")
+    payment = alice.pay(order)
+    await quiet()
+    back_up(tmp_path)
+    world.faults.hang_next(world.lsp.node_id, "invoices.settle")
+    await world.pass_time(70)
+    assert len(await world.lsp_channels()) == 1
+    await world.kill()
+    world.mine(110)
+    await restore(world, tmp_path)
+    await until(payment.done)
+    assert payment.result().status is PaymentStatus.SUCCEEDED
+    assert await alice.told(order) == DELIVERED

@@ -5,23 +5,19 @@ Every call here may have been made before, by a process that died: the node cont
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
-from lsps import logs
 from lsps.failpoints import Failpoint
-from lsps.node.contract import InvoiceAlreadySettled, InvoiceNotHeld, Invoices, InvoiceState, Opener
-from lsps.orders.events import ChannelChecked, ChannelOpened, ChannelStanding, Event, InvoiceCancelled, InvoiceSettled
+from lsps.node.contract import InvoiceAlreadySettled, InvoiceNotHeld, Invoices, InvoiceState
+from lsps.orders.events import ChannelChecked, ChannelStanding, Event, InvoiceCancelled, InvoiceSettled
 from lsps.orders.model import Order, PaymentMethod
 from lsps.orders.pending import EffectName
 from lsps.service.channels import ChannelMirror, standing
-from lsps.service.opening import Opening, memo
+from lsps.service.opening import Opening, opened_before
 from lsps.service.preimages import Preimages
 from lsps.service.putoff import PutOff
 from lsps.service.refunds import Refunds
 from lsps.store.orders import DueEffect
-
-_log = logging.getLogger("lsps.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class Effects:
                 return await self._cancel(order)
             case EffectName.CHOOSE_INPUTS:
                 return (
-                    self._opened_before(order)
+                    opened_before(self.mirror, order)
                     or await self._slipped_away(order)
                     or await self.opening.choose_inputs(order)
                 )
@@ -60,15 +56,6 @@ class Effects:
         if channel is ChannelStanding.UNKNOWN:
             return PutOff("the channel list is being read")
         return ChannelChecked(channel)
-
-    def _opened_before(self, order: Order) -> Event | None:
-        """The channel that was opened for this order already, when the store was put back from a copy older than that:
-        the node knows it by its memo as long as it lives."""
-        for channel in self.mirror.of_peer(order.principal):
-            if channel.opener is Opener.US and channel.memo == memo(order):
-                logs.event(_log, logging.WARNING, "opened_before", order_id=order.id, outpoint=channel.funding)
-                return ChannelOpened(channel.funding)
-        return None
 
     async def _slipped_away(self, order: Order) -> Event | PutOff | None:
         """Before anything irrevocable is begun: None if the payment is held, as the order says.

@@ -32,6 +32,7 @@ from lsps.orders.transitions import IllegalTransition, Outcome, place, step
 from lsps.protocol.errors import ClientRejected
 from lsps.service.channels import ChannelMirror, standing
 from lsps.service.leasing import Leasing
+from lsps.service.opening import opened_before
 from lsps.store.orders import Change, OrderStore, StoreError, StoreUnavailable, VersionConflict
 from lsps.units import BlockHeight, NodeId, OrderId
 
@@ -93,6 +94,11 @@ class Engine:
                 return False
             now = self.now()
             outcome = step(order, await self._lease(order.terms, event), event, now, self._rules)
+            if order.state is State.PAID and outcome.order.state in (State.CLOSING, State.FAILED):
+                # A copy of the store that was put back may be older than the channel: nothing is given back for that.
+                opened = opened_before(self._mirror, order)
+                if opened is not None:
+                    outcome = step(order, await self._lease(order.terms, opened), opened, now, self._rules)
             if outcome == Outcome(order):
                 return False
             try:

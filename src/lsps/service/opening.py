@@ -21,6 +21,7 @@ from lsps.node.contract import (
     NodeUnreachable,
     NotOpened,
     Opened,
+    Opener,
     OpenRequest,
     PeerNotConnected,
     Utxo,
@@ -30,6 +31,7 @@ from lsps.orders import deposits
 from lsps.orders.events import ChannelOpened, Event, InputsChosen, OpenFailed
 from lsps.orders.model import ChannelTerms, Funding, Order
 from lsps.protocol.sanitize import sanitize
+from lsps.service.channels import ChannelMirror
 from lsps.service.offer import ChannelOffer
 from lsps.service.putoff import PutOff
 from lsps.store.orders import DueEffect, OrderStore
@@ -138,6 +140,16 @@ def _request(order: Order, terms: ChannelTerms, funding: Funding) -> OpenRequest
 def memo(order: Order) -> str:
     """By which people find an order's channel at the node, and a store that has lost its opening."""
     return f"LSPS1 order {order.id}"
+
+
+def opened_before(mirror: ChannelMirror, order: Order) -> ChannelOpened | None:
+    """The channel that was opened for this order already, when the store was put back from a copy older than that:
+    the node knows it by its memo as long as it lives."""
+    for channel in mirror.of_peer(order.principal):
+        if channel.opener is Opener.US and channel.memo == memo(order):
+            logs.event(_log, logging.WARNING, "opened_before", order_id=order.id, outpoint=channel.funding)
+            return ChannelOpened(channel.funding)
+    return None
 
 
 def _terms(order: Order) -> ChannelTerms:

@@ -127,12 +127,13 @@ class Service:
         router = self._router or Router(self._node.messages)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._each(self._node.tips(), self._on_tip))
                 tasks.create_task(self._mirror.run())
                 tasks.create_task(self._each(self._invoices.updates(), self._engine.on_invoice))
                 tasks.create_task(self._each(self._node.messages.peer_events(), self._on_peer))
-                await self._engine.on_tip(info.height)
+                # The channels first: what is given back depends on them.
                 await self._mirror.ready.wait()
+                await self._engine.on_tip(info.height)
+                tasks.create_task(self._each(self._node.tips(), self._on_tip))
                 await self._leasing.record(info.node_id, self._offer.leases, self._mirror)
                 await self._follow_deposits(wallet, tasks)
                 await self._engine.watch_all()
