@@ -44,6 +44,16 @@ def test_a_flood_is_cut_and_counted(log: tuple[LimitedHandler, io.StringIO]) -> 
     assert "lines_left_out" not in written.getvalue().splitlines()[-1]
 
 
+def test_asyncios_lines_are_limited_as_a_whole(log: tuple[LimitedHandler, io.StringIO]) -> None:
+    """Whatever asyncio says, a line for every failed accept among it, has its lines a minute, too."""
+    handler, written = log
+    for number in range(LINES_A_MINUTE + 7):
+        handler.emit(logging.makeLogRecord({"name": "asyncio", "msg": f"no file for {number}", "created": 600.0}))
+    assert len(written.getvalue().splitlines()) == LINES_A_MINUTE
+    handler.emit(record("refused", 660.0))
+    assert "lines_left_out of=asyncio count=7" in written.getvalue()
+
+
 def test_what_orders_and_money_do_is_always_written(log: tuple[LimitedHandler, io.StringIO]) -> None:
     """No other event is ever left out."""
     handler, written = log

@@ -18,6 +18,7 @@ CAUSED_BY_PEERS = frozenset(
         "bad_message",
         "connection_ended",
         "list_cut",
+        "peer_complains",
         "peer_connected",
         "peer_could_not_parse",
         "peer_disconnected",
@@ -26,10 +27,12 @@ CAUSED_BY_PEERS = frozenset(
         "reply_not_delivered",
     }
 )
+ASYNCIO = "asyncio"
+"""Its own lines, as a whole. When the process has no file left to open, there is one for every attempt to accept."""
 
 
 class LimitedHandler(logging.StreamHandler[TextIO]):
-    """Each event of CAUSED_BY_PEERS has LINES_A_MINUTE; the next minute begins with what was left out."""
+    """Each event of CAUSED_BY_PEERS, and asyncio, has LINES_A_MINUTE; the next minute begins with what was left out."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -41,9 +44,10 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
         if minute != self._minute:
             self._minute = minute
             self._tell_left_out(record)
-        if record.msg in CAUSED_BY_PEERS:
-            self._lines[record.msg] += 1
-            if self._lines[record.msg] > LINES_A_MINUTE:
+        name = ASYNCIO if record.name == ASYNCIO else record.msg
+        if name == ASYNCIO or name in CAUSED_BY_PEERS:
+            self._lines[name] += 1
+            if self._lines[name] > LINES_A_MINUTE:
                 return
         super().emit(record)
 

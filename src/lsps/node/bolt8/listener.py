@@ -18,6 +18,7 @@ from lsps.node.bolt8.identity import kept_key
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.messages import Bolt8Messages
 from lsps.node.bolt8.node import Bolt8Node
+from lsps.node.bolt8.open_files import within_open_files
 from lsps.node.contract import Node, NodeError
 from lsps.node.overlay import WithMessages
 
@@ -65,7 +66,7 @@ async def serving(
         clock=clock,
         random=random,
         features=LSP_INIT,
-        limits=limits,
+        limits=within_open_files(limits),
     )
     try:
         listener = await Listener.start(ours.messages, address)
