@@ -342,3 +342,18 @@ async def test_overprovisioning_is_fine() -> None:
         bought = await lsp.lsps1.buy(lsp_balance=SIZE, client_balance=Sat(30_000), expiry_blocks=144, max_fee=LIMIT)
         assert bought.channel is not None
         assert bought.channel.pushed == Sat(40_000)
+
+
+async def test_a_channel_is_delivered_for_one_order_alone() -> None:
+    """An LSP that names the channel of an earlier order delivers nothing for the second payment."""
+    async with shop() as market, market.client() as lsp:
+        first = await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, max_fee=LIMIT)
+        assert first.channel is not None
+        earlier = first.channel.funding
+        market.lsp.change["lsps1.get_order"] = change_funding(lambda _: str(earlier))(market)
+        with pytest.raises(NotDelivered, match="delivered for order order-1 already"):
+            await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, max_fee=LIMIT)
+        market.lsp.change.clear()
+        third = await lsp.lsps1.buy(lsp_balance=SIZE, expiry_blocks=144, max_fee=LIMIT)
+        assert third.channel is not None
+        assert third.channel.funding != earlier

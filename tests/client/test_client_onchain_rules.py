@@ -211,6 +211,22 @@ async def test_an_order_that_expired_meanwhile_is_not_paid() -> None:
             await task
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_an_expired_order_that_the_lsp_does_not_end(answers: bool) -> None:
+    """Signed and never sent, and the LSP says CREATED for ever, or nothing: not waited for without end."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+        await killed_at(market, "client_signed")
+        for _ in range(24 * 60):
+            await market.net.clock.sleep(60)
+        if not answers:
+            market.lsp.instead["lsps7.get_order"] = lambda _: None
+        with pytest.raises(PaidNotDelivered, match="never sent, and the order has expired"):
+            await extend(market)
+        assert await payments(market) == []
+        assert market.journal.states() == [EntryState.PAYING]
+
+
 # --- after paying ---------------------------------------------------------------------------------------------------
 
 

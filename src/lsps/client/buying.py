@@ -33,11 +33,14 @@ from lsps.protocol.fields import OnchainAddress
 from lsps.protocol.message import Message
 from lsps.protocol.methods import Method, NoParams
 from lsps.protocol.rules import RuleViolation, check_refund_address
-from lsps.store.journal import OnchainTransaction
+from lsps.protocol.sanitize import sanitize
+from lsps.store.journal import EntryState, OnchainTransaction
 from lsps.units import OrderId, Sat
 
 _CONFIRMATIONS = 1
 _FUNDING_BLOCKS = 6
+_LOOKED_THROUGH = 1_000
+"""Entries of the journal, for a channel that was delivered before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,21 @@ class ChannelPurchase(Purchase[lsps1.ChannelOrder, Channel]):
             # A splice changes the funding outpoint; the channel id stays (BOLT 2).
             if channel.channel_id == funding.channel_id():
                 self._compare(channel)
+                await self._check_new(channel, promised.order_id)
                 return channel
         raise NotThere(f"this node has no channel with the funding outpoint {funding}")
+
+    async def _check_new(self, channel: Channel, order_id: OrderId) -> None:
+        """Raises NotThere: it is another order's, as far as the journal goes back."""
+        for entry in await self._customer.journal.newest(_LOOKED_THROUGH):
+            is_delivered = (entry.method, entry.state) == (self.create.name, EntryState.COMPLETED)
+            if not is_delivered or entry.order_id == order_id or entry.node != self._info.node_id:
+                continue
+            other = self.read_order(entry.order).channel
+            if other is not None and other.funding_outpoint.channel_id() == channel.channel_id:
+                order = sanitize(entry.order_id or "", limit=64)
+                text = f"channel {channel.funding} was delivered for order {order} already"
+                raise NotThere(text, final=True)
 
     def _compare(self, channel: Channel) -> None:
         wanted = self.params

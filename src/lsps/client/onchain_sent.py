@@ -7,6 +7,7 @@ FAILED      waits for a block      wait: what arrives late must be given back as
 FAILED      not in the wallet      OrderFailed: nothing was paid; it is not sent again
 CREATED     waits for a block      wait, and see that it stays with the network
 CREATED     confirmed              wait; from 6 confirmations on it must count
+CREATED     never sent, expired    it stays unsent; the LSP must say FAILED
 CREATED     replaced by another    PaidNotDelivered until that is buried; then PaymentFailed
 
 Blocks are waited for without end. What the LSP must do once they are there, it has `Patience.onchain` for.
@@ -97,7 +98,7 @@ class OnchainSent(Sent):
                     self._check_refund(follower, sight)
                 elif not _counts(option):
                     await self._keep_going(follower, sight)
-                self._check_owed(follower, _owed(state, option, sight))
+                self._check_owed(follower, self._owes(follower, state, option, sight))
             await pauses.sleep()
 
     # --- our own side -----------------------------------------------------------------------------------------------
@@ -170,6 +171,16 @@ class OnchainSent(Sent):
                 order_id=follower.order_id,
             )
 
+    def _owes(self, follower: Follower[O, D], state: OrderState, option: OnchainPayment | None, sight: Sight) -> str:
+        """What the LSP must do next; "" when blocks are waited for."""
+        if state is OrderState.FAILED:
+            return _REFUND if sight.confirmations and not sight.refunds else ""
+        if _counts(option):
+            return _DELIVER
+        if not self._was_known:
+            return _END if follower.clock.now() >= self._agreed.expires_at else ""
+        return _COUNT if sight.confirmations >= MOST_CONFIRMATIONS else ""
+
     def _check_owed(self, follower: Follower[O, D], owed: str) -> None:
         """Raises PaidNotDelivered, or NotRefunded, when the LSP owes the same for too long."""
         now = follower.clock.now()
@@ -181,8 +192,10 @@ class OnchainSent(Sent):
         seconds = follower.patience.onchain
         if now - self._owed[1] >= timedelta(seconds=seconds):
             kind = NotRefunded if owed == _REFUND else PaidNotDelivered
-            text = f"transaction {self._transaction.txid} pays the order, and for {seconds:g} seconds the LSP has not"
-            raise follower.undelivered(f"{text} {owed}; the same call again goes on waiting", kind)
+            txid = self._transaction.txid
+            fact = f"{txid} was never sent, and the order has expired" if owed == _END else f"{txid} pays the order"
+            text = f"transaction {fact}; for {seconds:g} seconds the LSP has not {owed}"
+            raise follower.undelivered(f"{text}; the same call again goes on waiting", kind)
 
     # --- progress ---------------------------------------------------------------------------------------------------
 
@@ -208,18 +221,10 @@ class OnchainSent(Sent):
 
 _COUNT = f"counted the payment, which it must with {MOST_CONFIRMATIONS} confirmations (bLIP-51 §3.3)"
 _DELIVER = "delivered, nor given up"
+_END = "said that it FAILED (bLIP-51 §3.3)"
 _REFUND = "given it back, though it says FAILED and must (bLIP-51 §3.3)"
 
 
 def _counts(option: OnchainPayment | None) -> bool:
     """HOLD is no state of an on-chain payment; LDK's service says it all the same, and means PAID."""
     return option is not None and option.state in {PaymentState.PAID, PaymentState.HOLD}
-
-
-def _owed(state: OrderState, option: OnchainPayment | None, sight: Sight) -> str:
-    """What the LSP must do next; "" when blocks are waited for."""
-    if state is OrderState.FAILED:
-        return _REFUND if sight.confirmations and not sight.refunds else ""
-    if _counts(option):
-        return _DELIVER
-    return _COUNT if sight.confirmations >= MOST_CONFIRMATIONS else ""
