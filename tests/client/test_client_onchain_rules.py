@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from lsps.client.errors import (
     FeeTooHigh,
+    FundsMissing,
     NotDelivered,
     NotPayable,
     NotRefunded,
@@ -209,6 +211,55 @@ async def test_an_order_that_expired_meanwhile_is_not_paid() -> None:
         market.lsp.orders["order-1"]["order_state"] = "FAILED"
         with pytest.raises(OrderFailed):
             await task
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+async def test_the_address_to_pay_is_not_our_own_refund_address(spelled: Callable[[str], str]) -> None:
+    """What is paid there would come back at once, and look like a refund: a rule of ours."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+
+        def ours(order: Json) -> Json:
+            onchain(order)["address"] = spelled(onchain(order)["refund_onchain_address"])
+            return order
+
+        market.lsp.change["lsps7.create_order"] = ours
+        with pytest.raises(RuleViolated) as broken:
+            await extend(market)
+        assert [violation.rule for violation in broken.value.violations] == ["own_address"]
+
+
+async def test_an_order_of_nothing_with_an_address() -> None:
+    """order_total_sat 0 cannot be paid to an address: the wallet's reason is said, and nothing is paid."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+
+        def nothing(order: Json) -> Json:
+            onchain(order).update(fee_total_sat="0", order_total_sat="0")
+            return order
+
+        market.lsp.change["lsps7.create_order"] = nothing
+        with pytest.raises(FundsMissing, match="nothing was paid"):
+            await extend(market)
+        assert market.journal.states() == [EntryState.ABANDONED]
+        assert await payments(market) == []
+
+
+async def test_an_option_that_lasts_for_ever() -> None:
+    """expires_at in the last second of the year 9999 is a time like any other."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+
+        def for_ever(order: Json) -> Json:
+            for option in order["payment"].values():
+                option["expires_at"] = "9999-12-31T23:59:59.999Z"
+            return order
+
+        market.lsp.change["lsps7.create_order"] = for_ever
+        task = asyncio.create_task(extend(market))
+        await until(lambda: published(market))
+        await complete(market)
+        assert (await task).delivered
 
 
 @pytest.mark.parametrize("answers", [True, False])

@@ -25,6 +25,7 @@ from lsps.protocol.rules import Severity, check_payment_address, check_refund_ad
 from lsps.units import Network, OrderId, Outpoint, Sat
 from tests.protocol import strategies
 
+LSPS_OWN = OnchainAddress("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
 SEGWIT = OnchainAddress("bc1qvmsy0f3yyes6z9jvddk8xqwznndmdwapvrc0xrmhd3vqj5rhdrrq6hz49h")
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 OPTIONS = lsps1.Options(
@@ -67,7 +68,7 @@ ONCHAIN = OnchainPayment(
     expires_at=NOW,
     fee_total_sat=Sat(2_000),
     order_total_sat=Sat(2_200),
-    address=SEGWIT,
+    address=LSPS_OWN,
     min_onchain_payment_confirmations=1,
     refund_onchain_address=SEGWIT,
 )
@@ -209,6 +210,7 @@ BROKEN: list[tuple[dict[str, object], str, str]] = [
         "mirror",
         "payment.onchain.refund_onchain_address",
     ),
+    (pay(onchain=msgspec.structs.replace(ONCHAIN, address=SEGWIT)), "own_address", "payment.onchain.address"),
 ]
 
 

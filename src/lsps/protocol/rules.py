@@ -94,6 +94,9 @@ def _check_onchain(option: OnchainPayment, refund_address: str | None) -> Iterat
         # The LSP MAY leave it out: earlier versions of bLIP-51 had none.
         text = "a refund would go to another address than was given"
         yield RuleViolation("mirror", "payment.onchain.refund_onchain_address", clause, text, Severity.SHOULD)
+    if refund_address is not None and option.address.lower() == refund_address.lower():
+        text = "the address to pay is the one that a refund would go to"
+        yield RuleViolation("own_address", "payment.onchain.address", clause, text)
     if option.min_onchain_payment_confirmations > 0 and option.min_fee_for_0conf is not None:
         text = "there is a feerate for 0-conf, though confirmations are required"
         yield RuleViolation("min_fee_for_0conf", "payment.onchain.min_fee_for_0conf", clause, text)
