@@ -30,6 +30,7 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "bolt11": ("lsps.lightning.bolt11._encode_amount", lambda amount: ""),
     "bolt8_handshake": ("lsps.lightning.keys.SecretKey.ecdh", raising(ValueError)),
     "bolt8_transport": ("lsps.lightning.aead.Cipher.decrypt", lambda self, n, text, associated=b"": text[:-16]),
+    "checked_lsp": ("lsps.check.conversation._ESCAPED_ALWAYS", b'"\\'),
     "config": ("lsps.config.file._explained", KeyError),
     "connection": ("lsps.lightning.reactions.reaction", lambda state, kind, custom: Reaction.TELL),
     "jsonrpc": ("lsps.protocol.jsonrpc._id", lambda raw: int(bytes(raw))),
@@ -37,6 +38,7 @@ BROKEN: dict[str, tuple[str, Any]] = {
     "signed_transactions": ("lsps.node.lnd.psbt._skip", lambda data, position: position + 1 + data[position]),
     "host_frames": ("lsps.node.simulated.wire._decoded", lambda decoder, data, where="": decoder.decode(data)),
     "stored": ("lsps.store.sqlite.rows.DAMAGED", ValueError),
+    "offers": ("lsps.client.checks.check_fee", lambda order, option, terms: None),
     "signed_messages": ("lsps.lightning.keys.zbase32.decode", bytes.fromhex),
 }
 

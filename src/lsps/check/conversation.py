@@ -27,6 +27,7 @@ _SCHEMAS = "bLIP-50, Common Schemas"
 
 DATETIME_FIELDS = frozenset({"created_at", "expires_at", "funded_at"})
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED_ALWAYS = frozenset(b'"\\')
 DATA_IS_DEFINED = frozenset({INVALID_PARAMS, CLIENT_REJECTED, OPTION_MISMATCH, NOT_FOUND, UNRECOGNIZED_OR_STALE_TOKEN})
 """Codes whose `data` a bLIP says; with others JSON-RPC 2.0 §5.1 leaves it open."""
 _OWN_CODES = {method.name: method.errors for part in (lsps0, lsps1, lsps7) for method in part.METHODS}
@@ -148,7 +149,8 @@ async def errors_are_whole(lsp: Subject) -> None:
 async def error_data_is_an_object(lsp: Subject) -> None:
     for exchange, error in await _errors(lsp):
         data = error.get("data")
-        if error.get("code") in DATA_IS_DEFINED and data is not None:
+        code = error.get("code")
+        if isinstance(code, int) and code in DATA_IS_DEFINED and data is not None:
             _expect(isinstance(data, dict), f"it is {shown(data)}", exchange)
 
 
@@ -194,7 +196,7 @@ async def no_needless_escapes(lsp: Subject) -> None:
             continue
         for escape in _ESCAPE.finditer(payload):
             point = int(escape[1], 16) if escape[1] else None
-            needless = escape[2] == b"/" if point is None else point >= 0x20 and point not in b'"\\'
+            needless = escape[2] == b"/" if point is None else point >= 0x20 and point not in _ESCAPED_ALWAYS
             _expect(not needless, f"{shown(escape[0].decode('ascii', 'replace'))} is an escape without need", exchange)
 
 
