@@ -40,6 +40,13 @@ async def test_a_server_that_speaks_something_else(answer: bytes, reason: str) -
             await ours.messages.connect(new_key().node_id, address)
 
 
+async def test_a_port_that_nobody_listens_at() -> None:
+    """A closed port is told in the system's words, the address once."""
+    async with host() as ours:
+        with pytest.raises(PeerNotConnected, match=r" at 127\.0\.0\.1:1: Connection refused$"):
+            await ours.messages.connect(new_key().node_id, "127.0.0.1:1")
+
+
 async def test_a_server_that_says_nothing() -> None:
     """A server that takes the connection and is silent is given up after a while, by the clock."""
     clock = ManualClock()
@@ -51,7 +58,7 @@ async def test_a_server_that_says_nothing() -> None:
             return connecting.done()
 
         await eventually("connecting is given up", given_up)
-        with pytest.raises(PeerNotConnected, match=address):
+        with pytest.raises(PeerNotConnected, match=rf"{address}: .* is it a Lightning node"):
             await connecting
 
 

@@ -57,6 +57,12 @@ def test_a_key_that_others_can_read(tmp_path: Path) -> None:
         kept_key(file, secrets.token_bytes)
 
 
+def test_a_directory_is_no_key(tmp_path: Path) -> None:
+    """A directory is told as one: nobody should be advised to chmod 600 it."""
+    with pytest.raises(BadKeyFile, match="is a directory: name a file"):
+        kept_key(tmp_path, secrets.token_bytes)
+
+
 def test_a_key_that_cannot_be_kept(tmp_path: Path) -> None:
     """A path that can hold no file is told, not thrown."""
     (tmp_path / "file").write_text("")

@@ -12,7 +12,7 @@ import pytest
 
 from lsps.node.bolt8.dialing import Dialer
 from lsps.node.contract import NotSupported, PeerNotConnected
-from tests.node.bolt8.environment import Host, host
+from tests.node.bolt8.environment import Host, host, new_key, server
 
 ONION = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion"
 
@@ -32,7 +32,10 @@ class FakeProxy:
         methods = (await reader.readexactly(2))[1]
         await reader.readexactly(methods)
         writer.write(b"\x05\x00")
-        _, _, _, kind = await reader.readexactly(4)
+        try:
+            _, _, _, kind = await reader.readexactly(4)
+        except asyncio.IncompleteReadError:
+            return  # it could not ask for what it wanted
         match kind:
             case 1:
                 name = str(ipaddress.IPv4Address(await reader.readexactly(4)))
@@ -99,11 +102,29 @@ async def test_no_proxy_is_there() -> None:
             await ours.messages.connect(theirs.node_id, theirs.address)
 
 
-async def test_an_onion_address_without_a_proxy() -> None:
-    """An onion name must not be asked of DNS: the error says what is needed."""
+@pytest.mark.parametrize("name", [ONION, ONION.upper(), f"{ONION}."])
+async def test_an_onion_address_without_a_proxy(name: str) -> None:
+    """An onion name, however it is written, must not be asked of DNS: the error says what is needed."""
     async with host() as ours, host() as theirs:
         with pytest.raises(PeerNotConnected, match="socks5="):
-            await ours.messages.connect(theirs.node_id, f"{ONION}:9735")
+            await ours.messages.connect(theirs.node_id, f"{name}:9735")
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "a." * 130 + "onion", "a\ud800b", ""])
+async def test_a_name_that_no_proxy_takes(name: str) -> None:
+    """A name that is too long for SOCKS5, or none, is PeerNotConnected and nothing worse."""
+    async with host() as theirs, proxy(theirs) as (fake, dialer), host(dialer=dialer) as ours:
+        with pytest.raises(PeerNotConnected):
+            await ours.messages.connect(theirs.node_id, f"{name}:9735")
+        assert fake.asked == []
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x05", b"\x05\xff", b"HTTP/1.1 400\r\n", b"\x05\x00\x05\x00\x00\x07"])
+async def test_a_proxy_that_is_none(answer: bytes) -> None:
+    """Whatever a program says that is no SOCKS5 proxy, it is told of as such."""
+    async with server(answer, read=1) as address, host(dialer=Dialer(address)) as ours:
+        with pytest.raises(PeerNotConnected, match="SOCKS5"):
+            await ours.messages.connect(new_key().node_id, f"{ONION}:9735")
 
 
 def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ With a proxy every connection goes through it, and names are resolved by it: who
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 
@@ -59,12 +60,12 @@ class Dialer:
                 except BaseException:
                     through.close()
                     raise
-            elif host.endswith(".onion"):
+            elif host.lower().rstrip(".").endswith(".onion"):
                 raise CannotDial("an onion address needs Tor's SOCKS5 proxy: bolt8://?socks5=127.0.0.1:9050")
             else:
                 _, link = await loop.create_connection(make, host, port, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS)
-        except (OSError, UnicodeError) as error:
-            raise CannotDial(str(error)) from error
+        except (OSError, ValueError) as error:
+            raise CannotDial(_why(error)) from error
         return link
 
     async def _through(self, proxy: tuple[str, int], host: str, port: int) -> socket.socket:
@@ -75,4 +76,13 @@ class Dialer:
         try:
             return await made.connect(host, port)
         except (ProxyError, OSError) as error:
-            raise CannotDial(f"the SOCKS5 proxy could not connect: {error}") from error
+            raise CannotDial(f"the SOCKS5 proxy could not connect: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """In the system's own words: asyncio's repeat the address, which our caller names."""
+    if isinstance(error, ValueError):  # a name that cannot be asked for; the library's text is about codecs and bytes
+        return "no host can have this name"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
+    return str(error)

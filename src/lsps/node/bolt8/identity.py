@@ -25,6 +25,8 @@ def new_key(secret: Callable[[int], bytes]) -> SecretKey:
 def kept_key(path: Path, secret: Callable[[int], bytes]) -> SecretKey:
     """The key in the file: 64 hex digits. Made, readable by its owner alone, if there is none. Raises BadKeyFile."""
     try:
+        if path.is_dir():
+            raise BadKeyFile(f"{path} is a directory: name a file in it")
         if not path.exists():
             _keep(path, new_key(secret))
         if others_can_read(path):

@@ -135,7 +135,11 @@ class Link(asyncio.Protocol):
             self._heard = now  # it may well have said something: we do not read it
         if not self.is_open:
             if now - self.made >= self._limits.handshake_seconds:
-                self.abort(LinkEnded("the peer took too long over the handshake"))
+                self.abort(
+                    LinkEnded(
+                        f"no handshake within {self._limits.handshake_seconds:g} seconds; is it a Lightning node?"
+                    )
+                )
         elif now - self._heard >= self._limits.idle_seconds:
             self.abort(LinkEnded(f"nothing was heard of the peer for {self._limits.idle_seconds:g} seconds"))
         elif now - max(self._pinged, min(self._heard, self._said)) >= PING_SECONDS and self._writable:
