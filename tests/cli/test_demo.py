@@ -171,6 +171,29 @@ async def test_an_lsp_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None
             pytest.fail("there is no process")
 
 
+HOMELESS = """
+import sys, tempfile
+from lsps.cli import demo_lsp
+tempfile.tempdir = "/no/such/directory"
+sys.exit(demo_lsp.main())
+"""
+
+
+async def test_without_a_temporary_directory(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no file can be made, the LSP's process says so in one line, and ends with 1."""
+    (tmp_path / "homeless.py").write_text(HOMELESS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setattr(demo_control, "MODULE", "homeless")
+    with pytest.raises(LspProcessEnded, match="with exit code 1"):
+        async with lsp_process():
+            pytest.fail("it has no directory")
+    assert re.fullmatch(
+        r"lsps: .*No such file or directory: '/no/such/directory/lsps-demo-.*'\n", capfd.readouterr().err
+    )
+
+
 async def test_an_lsp_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the LSP's process is not ready in time, the demo gives up, and ends it."""
     monkeypatch.setattr(demo_control, "READY_SECONDS", 0)

@@ -263,7 +263,7 @@ async def _tell(process: LspProcess, out: Console) -> None:
 
 async def run(_args: argparse.Namespace, shell: Shell) -> int:
     """Raises LspProcessEnded."""
-    out = Console(file=shell.stdout, soft_wrap=True)
+    out = Console(file=shell.stdout, soft_wrap=not shell.stdout.isatty())  # a file's lines are as long as they are
     async with lsp_process() as process:
         await process.while_it_lives(_tell(process, out))
     return DONE

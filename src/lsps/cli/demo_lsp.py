@@ -159,7 +159,7 @@ def _answer(line: bytes) -> None:
 def main() -> int:
     try:
         asyncio.run(run())
-    except LspsError as error:
+    except (LspsError, OSError) as error:  # OSError: no temporary directory, a full disk
         sys.stderr.write(f"lsps: {error}\n")
         return 1
     return 0

@@ -70,7 +70,10 @@ _VERDICTS: tuple[tuple[tuple[type[LspsError], ...], Verdict], ...] = (
     ((Unreachable, NoAnswer), Verdict(UNREACHABLE, "Try again later, or ask the LSP's operator.")),
     (
         (PeerNotConnected,),
-        Verdict(UNREACHABLE, "Give the LSP's address, --lsp PUBKEY@HOST:PORT, or connect the node to it."),
+        Verdict(
+            UNREACHABLE,
+            "Give an address at which it can be reached, --lsp PUBKEY@HOST:PORT, or connect your node to it.",
+        ),
     ),
     ((NodeUnreachable,), Verdict(UNREACHABLE, "Is the node running, and does --node name it?")),
     ((LspRefused, PaymentNotMade, StoreError, NodeError), Verdict(FAILED)),

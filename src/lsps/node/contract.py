@@ -473,7 +473,7 @@ def require(capability: T | None, name: str) -> T:
     """The capability, or NotSupported that names what is missing."""
     if capability is None:
         raise NotSupported(
-            f"{name}: not without a node. An LSP knows its customer by the identity of the node that pays and holds the"
-            " channels; name that node, such as lnd://…"
+            f"this needs a node for {name}: an LSP knows its customer by the identity of the node that pays and holds"
+            " the channels. Name that one, such as lnd://…"
         )
     return capability

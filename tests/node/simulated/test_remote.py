@@ -78,6 +78,13 @@ async def test_a_socket_that_cannot_be_made(net: SimulatedNetwork[ManualClock], 
     assert (tmp_path / "taken").read_text() == "a file"
 
 
+async def test_a_socket_whose_path_is_too_long(net: SimulatedNetwork[ManualClock], tmp_path: Path) -> None:
+    """A path that is too long for a socket is told as that, with what to do."""
+    with pytest.raises(CannotHost, match="choose a shorter directory"):
+        async with net.hosting(net.lsp, tmp_path / ("x" * 120)):
+            pytest.fail("there is no socket")
+
+
 def test_the_whole_contract_is_there(tmp_path: Path) -> None:
     """Every method of the contract has a name on the wire, and is one of RemoteNode's; only `close` stays at home."""
     parts = ("messages", "invoices", "payments", "channels", "wallet")

@@ -43,7 +43,8 @@ def _socket(path: Path) -> Iterator[socket.socket]:
             made.bind(str(path))
             path.chmod(0o600)
         except OSError as error:
-            raise CannotHost(f"cannot make the socket {path}: {error.strerror or error}") from error
+            reason = error.strerror or "a socket's path may not be that long; choose a shorter directory (TMPDIR)"
+            raise CannotHost(f"cannot make the socket {path}: {reason}") from error
         try:
             yield made
         finally:
