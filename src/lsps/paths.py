@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lsps.errors import LspsError
@@ -21,6 +22,14 @@ def seen_from(base: Path, text: str) -> Path:
         raise InvalidPath(f"{text!r:.200}: there is no such user, so ~ means no directory here") from None
 
 
-def others_can_read(path: Path) -> bool:
-    """Whether anybody but its owner may read or write the file. Raises OSError."""
-    return bool(path.stat().st_mode & 0o077)
+def make_directory(path: Path) -> None:
+    """The directory and those it lies in, where they do not exist yet, for their owner alone. Raises OSError."""
+    for directory in reversed((path, *path.parents)):
+        if not directory.exists():
+            directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def others_can_read(file: Path | int) -> bool:
+    """Whether anybody but its owner may read or write the file, or the one that is open as this descriptor. Raises
+    OSError."""
+    return bool(os.stat(file).st_mode & 0o077)  # noqa: PTH116  # a Path has no stat of a descriptor

@@ -183,4 +183,5 @@ def test_a_damaged_key_file_is_not_shown(tmp_path: Path, rest: str) -> None:
     file.chmod(0o600)
     with pytest.raises(LspsError) as caught:
         kept_key(file, bytes)
-    assert told(f"{caught.value} {caught.value!r} {caught.value.__cause__!r}", {"key": key}) == []
+    led_to_it = [caught.value, caught.value.__cause__, caught.value.__context__]
+    assert told("".join(f"{error} {error!r}" for error in led_to_it), {"key": key, "digits": key.hex()}) == []

@@ -22,7 +22,7 @@ store = "sqlite://state/lsps.db"
 [lsps1]
 [listen]
 address = "127.0.0.1:0"
-key = "keys/lsp.key"
+key = "keys/of/lsp.key"
 """
 
 
@@ -55,8 +55,8 @@ async def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
         back_up_journal("sqlite://home/client.db", tmp_path, tmp_path / "copies" / "client.db", overwrite=False)
         modes = modes_below(tmp_path)
     net.world.close()
-    assert {"keys/lsp.key", "keys/client.key", "state/lsps.db", "home/client.db", "copies/lsps.db"} <= modes.keys()
-    directories = {"state", "keys", "home", "copies"}
+    assert {"keys/of/lsp.key", "keys/client.key", "state/lsps.db", "home/client.db", "copies/lsps.db"} <= modes.keys()
+    directories = {"state", "keys", "keys/of", "home", "copies"}
     assert modes == {name: 0o700 if name in directories else 0o600 for name in modes}
 
 

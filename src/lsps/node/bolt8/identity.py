@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from lsps.lightning.keys import InvalidKey, SecretKey
 from lsps.node.contract import NodeError
-from lsps.paths import others_can_read
+from lsps.paths import make_directory, others_can_read
+
+_DIGITS = re.compile(rb"[0-9a-fA-F]{64}")
+_MOST_BYTES = 1_000
 
 
 class BadKeyFile(NodeError, ValueError):
@@ -29,20 +33,21 @@ def kept_key(path: Path, secret: Callable[[int], bytes]) -> SecretKey:
             raise BadKeyFile(f"{path} is a directory: name a file in it")
         if not path.exists():
             _keep(path, new_key(secret))
-        if others_can_read(path):
-            raise BadKeyFile(f"others can read the key in {path}: chmod 600 it, and consider it known to them")
-        return SecretKey(bytes.fromhex(path.read_text("ascii").strip()))
+        with path.open("rb") as file:
+            if others_can_read(file.fileno()):
+                raise BadKeyFile(f"others can read the key in {path}: chmod 600 it, and consider it known to them")
+            digits = file.read(_MOST_BYTES).strip()
     except OSError as error:
         raise BadKeyFile(f"{path}: {error.strerror}") from error
-    except (InvalidKey, UnicodeDecodeError, ValueError) as error:
-        if isinstance(error, BadKeyFile):
-            raise
-        raise BadKeyFile(f"{path} holds no key, which is 64 hex digits: name another file, or remove it") from None
+    if _DIGITS.fullmatch(digits):  # before anything is decoded: a decoder's error keeps what it could not read
+        with suppress(InvalidKey):
+            return SecretKey(bytes.fromhex(digits.decode()))
+    raise BadKeyFile(f"{path} holds no key, which is 64 hex digits: name another file, or remove it")
 
 
 def _keep(path: Path, key: SecretKey) -> None:
     """Whole or not at all, and never over a file that came to be meanwhile."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from lsps.logs import event
-from lsps.paths import others_can_read
+from lsps.paths import make_directory, others_can_read
 from lsps.store.orders import StoreInUse
 
 _log = logging.getLogger("lsps.store")
@@ -20,9 +20,7 @@ def make_private(path: Path) -> None:
     SQLite gives the files beside a database the database's own mode. An existing file is not even opened: closing it
     again would drop the locks of this process's other connections to it. One that others can read is warned of.
     """
-    for directory in reversed(path.parents):
-        if not directory.exists():
-            directory.mkdir(mode=0o700, exist_ok=True)
+    make_directory(path.parent)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except FileExistsError:
