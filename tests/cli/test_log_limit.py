@@ -54,6 +54,15 @@ def test_asyncios_lines_are_limited_as_a_whole(log: tuple[LimitedHandler, io.Str
     assert "lines_left_out of=asyncio count=7" in written.getvalue()
 
 
+@pytest.mark.parametrize("name", ["store_failed", "handler_failed"])
+def test_what_every_request_fails_with_is_cut(name: str, log: tuple[LimitedHandler, io.StringIO]) -> None:
+    """A full disk, or a bug of ours, fails as many requests as peers like to send: the log does not grow by each."""
+    handler, written = log
+    for _ in range(3 * LINES_A_MINUTE):
+        handler.emit(record(name, 600.0))
+    assert len(written.getvalue().splitlines()) == LINES_A_MINUTE
+
+
 def test_what_orders_and_money_do_is_always_written(log: tuple[LimitedHandler, io.StringIO]) -> None:
     """No other event is ever left out."""
     handler, written = log

@@ -17,6 +17,7 @@ CAUSED_BY_PEERS = frozenset(
     {
         "bad_message",
         "connection_ended",
+        "handler_failed",
         "list_cut",
         "peer_complains",
         "peer_connected",
@@ -25,6 +26,7 @@ CAUSED_BY_PEERS = frozenset(
         "refused",
         "reply_nobody_waits_for",
         "reply_not_delivered",
+        "store_failed",
     }
 )
 ASYNCIO = "asyncio"
