@@ -7,8 +7,9 @@ import pytest
 from lsps.node.contract import Refused
 from lsps.node.simulated.transactions import Output
 from lsps.orders.model import State
+from lsps.units import Sat
 from tests.service.conftest import MakeWorld
-from tests.service.onchain import DAY, HOUR, KINDS, PAID, REFUNDED, Till, till
+from tests.service.onchain import DAY, HOUR, KINDS, OPEN, PAID, REFUNDED, Till, till
 from tests.service.peers import quiet
 from tests.service.world import LspWorld
 
@@ -115,19 +116,23 @@ async def test_the_smallest_refund(make_world: MakeWorld, short: int, left: bool
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_fee_spike_leaves_it_to_the_operator(make_world: MakeWorld, kind: str) -> None:
-    """A fee of more than half of what goes back is not paid in the customer's name; the books say why, and stay so."""
+async def test_a_fee_spike_takes_half_at_most(make_world: MakeWorld, kind: str) -> None:
+    """bLIP-51 §3.3: MUST refund. When blocks cost more than half of what goes back, the refund pays half in fees, and
+    waits in the mempool for them to be cheaper; it is not left to the operator."""
     async with till(make_world, kind) as order:
         await failed(order)
         order.world.net.world.chain.sat_per_kw = 40_000
-        await order.pay_and_mine(FIFTY)
-        assert (order.waiting_refunds(), (await order.books()).owed) == ([], FIFTY * 1000)
-        (deposit,) = await order.deposits()
-        assert "28000 sat" in deposit.left
-        order.world.net.world.chain.sat_per_kw = 1_000
+        only_better(order.world, 40_000)
+        await order.pay(FIFTY, sat_per_kw=40_000)
+        await order.mine()
+        assert len(order.waiting_refunds()) == 1
         await order.world.pass_time(DAY)
         await order.mine(2)
-        assert ((await order.books()).owed, order.came_back()) == (FIFTY * 1000, [])
+        (deposit,) = await order.deposits()
+        assert (len(order.waiting_refunds()), len(deposit.refunds), deposit.left) == (1, 1, "")
+        only_better(order.world, 30_000)
+        assert FIFTY // 2 <= await order.refund_confirms() < 35_000
+        assert (await order.books()).owed == 0
 
 
 FIFTY = 50_000
@@ -135,24 +140,41 @@ FIFTY = 50_000
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_fee_spike_does_not_unpay_an_order(make_world: MakeWorld, kind: str) -> None:
-    """An overpayment too small to send now is left; the order is paid for, and its deposit is the LSP's."""
+    """Half of an overpayment goes back though the market asks more; the order is paid for, the rest is the LSP's."""
     async with till(make_world, kind) as order:
         await order.pay(order.total + 2_500)
         order.world.net.world.chain.sat_per_kw = 2_000
         await order.mine()
         assert (await order.told(), await order.delivered()) == (PAID, True)
+        assert 1_250 <= await order.refund_confirms() < 2_000
         books = await order.books()
-        assert (books.owed, books.unpaid, order.waiting_refunds()) == (2_500_000, 0, [])
+        assert (books.owed, books.unpaid, books.refunded + books.refund_fees) == (0, 0, 2_500_000)
 
 
 async def test_a_fee_spike_at_the_end_of_an_order(make_world: MakeWorld) -> None:
-    """FAILED does not wait for what is left to the operator."""
+    """REFUNDED is told only once the refund is out, though it pays less than the market asks."""
     async with till(make_world, "lsps7") as order:
         await order.pay_and_mine(20_000)
         order.world.net.world.chain.sat_per_kw = 20_000
+        refused = Refused("mempool min fee not met")
+        order.world.faults.fail_next(order.world.lsp.node_id, "wallet.publish", error=refused, times=2)
         await order.world.pass_time(DAY)
+        assert (await order.told(), order.waiting_refunds()) == (OPEN, [])
+        await order.world.pass_time(60)
         assert await order.told() == REFUNDED
-        assert (await order.books()).owed == 20_000_000
+        assert await order.refund_confirms() >= 10_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_no_fee_is_worth_is_left_to_the_operator(make_world: MakeWorld, kind: str) -> None:
+    """A minimum that is set lower than twice the least fee that is relayed: shown, with the reason, and not FAILED for
+    ever waiting."""
+    async with till(make_world, kind, min_refund=Sat(1)) as order:
+        await failed(order)
+        await order.pay_and_mine(354)
+        (deposit,) = await order.deposits()
+        assert "more than half of the 354 sat" in deposit.left
+        assert (order.waiting_refunds(), (await order.books()).owed) == ([], 354_000)
 
 
 async def spend_by_hand(order: Till) -> None:

@@ -19,6 +19,10 @@ _OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.
 """Only now something is given back: what an order keeps of a deposit must not change once its refund is signed."""
 _CLOSED = frozenset({State.CLOSING, State.FAILED})
 _UNDECIDED = frozenset({State.AWAITING_PAYMENT, State.PAID})
+_RELAYED = 253
+"""Satoshi per 1000 weight: less is taken by no node."""
+_REFUND_WEIGHT = 700
+"""No less than a transaction with one input and two outputs weighs."""
 _NEWEST_GONE = 10
 """How many payments that are gone, and of which nothing is left to do, an order remembers. Replacing one that is in no
 block costs a customer next to nothing: they must not pile up."""
@@ -163,8 +167,12 @@ def _with_refund(order: Order, option: OnchainOption, deposit: Deposit, now: Now
 
 def _bump_at(deposit: Deposit, now: Now, rules: Rules) -> datetime | None:
     """When the newest refund is to be replaced if it has not confirmed (bLIP-51 §3.3). One that the network did not
-    take is, too: it pays too little to be relayed by now."""
+    take is, too: it pays too little to be relayed by now. One that pays all it may stays: bumped for days it would turn
+    what goes back into fees."""
     if not deposit.refunds or deposit.gone or deposit.refunded_at is not None:
+        return None
+    least, most = refund_feerates(deposit)
+    if most < least:
         return None
     published_at = deposit.refunds[-1].published_at
     if published_at is not None:
@@ -172,6 +180,18 @@ def _bump_at(deposit: Deposit, now: Now, rules: Rules) -> datetime | None:
     if deposit.bump:
         return now.time
     return deposit.bump_at or now.time + rules.bump_after
+
+
+def refund_feerates(deposit: Deposit) -> tuple[int, int]:
+    """The least and the most that its next refund may pay, in satoshi per 1000 weight.
+
+    At most half of what goes back is paid in the customer's name, however dear blocks are: a refund that pays less than
+    they cost waits for cheaper ones, rather than for the operator. BIP 125: a replacement pays more for itself and for
+    what it replaces; a quarter more is enough for both.
+    """
+    last = deposit.refunds[-1].sat_per_kw if deposit.refunds else 0
+    least = last + max(last // 4, 300) if deposit.refunds else _RELAYED
+    return least, int(deposit.excess) * 1000 // (2 * _REFUND_WEIGHT)
 
 
 def _is_owed(deposit: Deposit, rules: Rules) -> bool:

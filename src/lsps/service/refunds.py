@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lsps.failpoints import Failpoint
 from lsps.node.contract import Refused, SignedTransaction, Spend, Wallet
-from lsps.orders import pending
+from lsps.orders import deposits, pending
 from lsps.orders.events import Event, RefundLeft, RefundPublished, RefundSigned
 from lsps.orders.model import Deposit, Order, Refund
 from lsps.protocol.sanitize import sanitize
@@ -20,8 +20,6 @@ from lsps.units import Outpoint
 
 CONFIRM_WITHIN = 6
 """Blocks: what bLIP-51 §3.3 calls a reasonable feerate."""
-WEIGHT = 700
-"""No less than a transaction with one input and two outputs weighs."""
 NOTHING_TO_DO = PutOff("the refund is not wanted any more")
 
 
@@ -42,12 +40,10 @@ class Refunds:
     async def _sign(self, order: Order, deposit: Deposit) -> Event | PutOff:
         if order.onchain is None:
             return NOTHING_TO_DO
-        sat_per_kw = await self._feerate(deposit)
-        fee = -(-sat_per_kw * WEIGHT // 1000)
-        if 2 * fee > int(deposit.excess):
-            why = f"its fee, about {fee} sat, would be most of it"
-            # One that is in the network stays: bumped for days it would turn all that goes back into fees.
-            return PutOff(why) if deposit.refunds else RefundLeft(deposit.outpoint, why)
+        least, most = deposits.refund_feerates(deposit)
+        if most < least:
+            return RefundLeft(deposit.outpoint, f"its fee would be more than half of the {deposit.excess} sat")
+        sat_per_kw = min(max(await self.wallet.feerate(CONFIRM_WITHIN), least), most)
         self.failpoint("sign_refund.before")
         try:
             signed = await self.wallet.sign(
@@ -78,11 +74,3 @@ class Refunds:
             return PutOff(sanitize(str(refused)))
         self.failpoint("publish_refund.after")
         return RefundPublished(outpoint, refund.txid)
-
-    async def _feerate(self, deposit: Deposit) -> int:
-        """BIP 125: a replacement pays more for itself and for what it replaces; a quarter more is enough for both."""
-        sat_per_kw = await self.wallet.feerate(CONFIRM_WITHIN)
-        if not deposit.refunds:
-            return sat_per_kw
-        last = deposit.refunds[-1].sat_per_kw
-        return max(sat_per_kw, last + max(last // 4, 300))
