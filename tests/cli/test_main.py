@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -252,6 +253,17 @@ async def test_an_unexpected_exception(terminal: Terminal) -> None:
         assert "unexpected ValueError: key" in shown
         assert "\x1b" not in shown
         assert ("Traceback" in shown) == bool(verbose)
+
+
+@pytest.mark.parametrize("argv", [("nonsense", "--json"), (*EXTEND[:2], "0", *EXTEND[3:], "--json"), ("buy", "--js")])
+def test_misuse_with_json(argv: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that asked for JSON must get a document on standard output even when its arguments are wrong."""
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    error = json.loads(out)["error"]
+    assert (error["kind"], error["exit_code"]) == ("UsageError", 2)
+    assert error["message"] in err
+    assert err.startswith("usage: lsps")
 
 
 # --- ^C ---------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lsps.node.contract import Payment, require
+from lsps.cli.words import THIN_SPACE
+from lsps.node.contract import NodeInfo, NodeUnreachable, Payment, require
 from lsps.units import Msat
 from tests.cli.terminal import PATIENCE, SELLING, Town, person, run_in, town, until_shown
 
@@ -173,6 +174,46 @@ async def test_an_interruption_says_what_is_in_flight(shop: Town) -> None:
     assert f"still in flight: lsps7.create_order order {entry['order_id']}" in result.err
     assert "the same command again" in result.err
     assert entry["state"] == "paying"
+
+
+async def test_an_interruption_with_json(shop: Town) -> None:
+    """^C must leave one JSON document that says so, as every other end does."""
+    world, lsp = shop.net.nodes.world, shop.net.nodes.lsp
+    world.faults.fail_next(lsp.node_id, "invoices.settle", before=True)
+    shell = shop.terminal.shell()
+    running = asyncio.create_task(run_in(shell, "extend", shop.scid, "144", "--lsp", shop.lsp, *YES, "--json"))
+    await until_shown(shell, "paying")
+    running.cancel()
+    result = await running
+    assert (result.json["error"]["kind"], result.json["error"]["exit_code"]) == ("Interrupted", 130)
+    assert "lsps orders" in result.json["error"]["message"]
+
+
+@pytest.mark.parametrize("json", [True, False])
+async def test_a_node_that_goes_away_after_the_delivery(
+    shop: Town, json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is delivered is told as such, whatever happens to our own node then: the command must not seem to fail."""
+    node, nodes = shop.terminal.node, shop.net.nodes
+    assert node is not None
+    info = node.info
+
+    async def gone_once_delivered() -> NodeInfo:
+        if [entry["state"] for entry in await journal(shop)] == ["completed"]:
+            raise NodeUnreachable("gone")
+        return await info()
+
+    monkeypatch.setattr(node, "info", gone_once_delivered)
+    result = await shop.run("extend", shop.scid, "4320", "--lsp", shop.lsp, *YES, *(["--json"] if json else []))
+    assert result.code == 0, result.err
+    height = (await nodes.lsp.info()).height
+    assert str(int(height) + 4320) in result.out.replace(THIN_SPACE, "")
+
+
+async def test_the_largest_routing_limit_there_is(shop: Town) -> None:
+    """A limit that no payment reaches is no error."""
+    most = ("--max-routing-fee-sat", str(2**64 - 1))
+    assert (await shop.run("extend", shop.scid, "144", "--lsp", shop.lsp, *YES, *most)).code == 0
 
 
 async def test_an_interruption_at_the_question(shop: Town) -> None:

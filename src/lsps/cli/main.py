@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from lsps.cli import arguments, backup, buy, check, extend, info, leases, ledger, orders, serve
 from lsps.cli.log_lines import JsonFormatter, LineFormatter, SentenceFormatter, logging_to
@@ -51,8 +52,23 @@ refusal, a crash in the middle of a paid order. Two processes, BOLT 8 between th
 COMMANDS = (serve, info, leases, extend, buy, orders, ledger, backup, check)
 
 
+class _Misused(SystemExit):
+    """argparse has told on standard error what is wrong."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(2)
+        self.text = text
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        sys.stderr.write(f"{self.prog}: error: {message}\n")
+        raise _Misused(message)
+
+
 def parser() -> argparse.ArgumentParser:
-    root = argparse.ArgumentParser(
+    root: argparse.ArgumentParser = _Parser(
         prog="lsps", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     root.add_argument("--version", action=_Version)
@@ -88,7 +104,12 @@ def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
     shell = shell or Shell()
     try:
         args = parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has printed help, or what is wrong
+    except _Misused as misused:
+        # Which command it was to be is not known for certain, but what it was to print is.
+        if any(len(word) > len("--") and "--json".startswith(word) for word in argv or sys.argv[1:]):
+            _print_failure(shell, "UsageError", misused.text, 2)
+        return 2
+    except SystemExit as stop:  # argparse has printed help
         return stop.code if isinstance(stop.code, int) else 0
     try:
         result = asyncio.run(execute(args, shell))
@@ -108,6 +129,9 @@ async def execute(args: argparse.Namespace, shell: Shell) -> int:
         try:
             code: int = await args.run(args, shell)
         except asyncio.CancelledError:
+            if getattr(args, "json", False):
+                text = "interrupted; `lsps orders` tells whether a payment is in flight"
+                _print_failure(shell, "Interrupted", text, INTERRUPTED)
             return INTERRUPTED
         except BrokenPipeError:
             raise
@@ -129,7 +153,7 @@ def _log_of(args: argparse.Namespace) -> tuple[int, logging.Formatter]:
 def _explain(error: Exception, args: argparse.Namespace, shell: Shell) -> int:
     """One sentence on standard error, and what to do next; with --json a document, too."""
     from lsps.cli.failures import verdict
-    from lsps.cli.output import note, print_json
+    from lsps.cli.output import note
     from lsps.protocol.sanitize import sanitize
 
     if isinstance(error, LspsError):
@@ -144,7 +168,11 @@ def _explain(error: Exception, args: argparse.Namespace, shell: Shell) -> int:
     sentence = text if text.endswith((".", "!", "?")) else f"{text}."
     note(shell, f"lsps: {sentence} {advice}".rstrip())
     if getattr(args, "json", False):
-        order_id = getattr(error, "order_id", None)
-        failure = {"kind": type(error).__name__, "message": text, "order_id": order_id, "exit_code": code}
-        print_json(shell, {"error": failure})
+        _print_failure(shell, type(error).__name__, text, code, getattr(error, "order_id", None))
     return code
+
+
+def _print_failure(shell: Shell, kind: str, text: str, code: int, order_id: str | None = None) -> None:
+    from lsps.cli.output import print_json
+
+    print_json(shell, {"error": {"kind": kind, "message": text, "order_id": order_id, "exit_code": code}})

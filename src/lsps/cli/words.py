@@ -48,10 +48,12 @@ def blocks(count: int) -> str:
     return f"{number(count)} {unit} ({duration(count)})" if count > 0 else f"{number(count)} {unit}"
 
 
-def expiry(height: BlockHeight, tip: BlockHeight) -> str:
-    """When a lease ends, seen from the tip. Height 0 is no lease (bLIP-57 §3)."""
+def expiry(height: BlockHeight, tip: BlockHeight | None) -> str:
+    """When a lease ends, seen from the tip if it is known. Height 0 is no lease (bLIP-57 §3)."""
     if int(height) == 0:
         return "no lease"
+    if tip is None:
+        return f"block {number(int(height))}"
     left = height.blocks_since(tip)
     if left <= 0:
         return f"block {number(int(height))}, over"

@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 from lsps.protocol.lsps1 import ChannelOrder
 from lsps.protocol.lsps7 import ExtensionOrder
 from lsps.protocol.rules import RuleViolation
-from lsps.units import BlockHeight, Msat, NodeId, OrderId, Sat
+from lsps.units import MAX_UINT64, BlockHeight, Msat, NodeId, OrderId, Sat
 
 _FEE_DIVISOR = 100
 _ROUTING_FEE_BASE = Sat(10)
@@ -128,7 +128,7 @@ class Terms:
 
     def routing_limit(self, order_total: Sat) -> Msat:
         if self.max_routing_fee is not None:
-            return self.max_routing_fee.to_msat()
+            return Msat(min(int(self.max_routing_fee) * 1000, MAX_UINT64))
         return Msat(int(order_total.to_msat()) // _FEE_DIVISOR) + _ROUTING_FEE_BASE.to_msat()
 
     def onchain_limit(self, order_total: Sat) -> Sat:
