@@ -19,6 +19,9 @@ _REPLACEABLE = (0xFFFFFFFD).to_bytes(4, "little")
 """BIP 125: any number below 0xfffffffe says that it may be replaced."""
 _SIGHASH_ALL = (1).to_bytes(4, "little")
 
+_WIDTHS = {0xFD: (2, 0xFD), 0xFE: (4, 0x10000), 0xFF: (8, 0x100000000)}
+"""Bitcoin's compact size: after these marks, so many bytes for so large a number at least."""
+
 _MAGIC = b"psbt\xff"
 _END = b"\x00"
 _UNSIGNED_TX, _WITNESS_UTXO, _SIGHASH_TYPE = 0x00, 0x01, 0x03
@@ -118,10 +121,13 @@ def _read_size(data: bytes, position: int) -> tuple[int, int]:
     if position >= len(data):
         raise NotASignedTransaction("this transaction is cut off")
     start = position + 1
-    length = {0xFD: 2, 0xFE: 4, 0xFF: 8}.get(data[position])
-    if length is None:
+    if data[position] not in _WIDTHS:
         return data[position], start
-    return int.from_bytes(data[start : start + length], "little"), start + length
+    length, least = _WIDTHS[data[position]]
+    number = int.from_bytes(data[start : start + length], "little")
+    if number < least:
+        raise NotASignedTransaction("a count in this transaction is longer than it need be")
+    return number, start + length
 
 
 def _skip(data: bytes, position: int) -> int:
