@@ -9,6 +9,7 @@ sqlite://…     lsps.store.sqlite      sqlite:///absolute/path, or sqlite://pat
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import secrets
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lsps import failpoints
+from lsps import failpoints, logs
 from lsps.client.client import Client
 from lsps.client.patience import Patience
 from lsps.clock import Clock, SystemClock
@@ -30,7 +31,7 @@ from lsps.errors import LspsError
 from lsps.failpoints import Failpoint
 from lsps.node.contract import Node, NodeInfo, require
 from lsps.orders.events import Rules
-from lsps.paths import seen_from
+from lsps.paths import others_can_read, seen_from
 from lsps.service.pricing import PriceFunction, PriceTable
 from lsps.service.service import Service, rules_of
 from lsps.service.startup import check_offer
@@ -38,6 +39,8 @@ from lsps.store.backup import Backup
 from lsps.store.journal import Journal
 from lsps.store.orders import OrderStore
 from lsps.units import NodeId
+
+_log = logging.getLogger("lsps.config")
 
 NODE_VARIABLE = "LSPS_NODE"
 NODELESS = "bolt8://"
@@ -223,6 +226,7 @@ async def open_service(
         info = await node.info()
         check_offer(config.offer, info, sees_fees=require(node.wallet, "on-chain funds").sees_fees)
         url = config.store or default_store(environment)
+        _warn_of_told_tokens(config)
         store = open_store(url, config.directory, info.node_id, rules_of(config.offer))
         stack.push_async_callback(store.close)
         if config.listen is not None:
@@ -230,6 +234,12 @@ async def open_service(
         failpoint = failpoint or failpoints.from_environment(environment)
         service = Service(node, store, config.offer, price=price, clock=clock, failpoint=failpoint)
         yield WiredService(service, info, named, url)
+
+
+def _warn_of_told_tokens(config: Config) -> None:
+    if config.offer.tokens and config.file.is_file() and others_can_read(config.file):
+        advice = "it has tokens: chmod 600 it"
+        logs.event(_log, logging.WARNING, "readable_by_others", file=str(config.file), advice=advice)
 
 
 def _listening(node: Node, table: ListenTable, base: Path, clock: Clock) -> AbstractAsyncContextManager[Node]:

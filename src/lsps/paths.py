@@ -33,3 +33,9 @@ def others_can_read(file: Path | int) -> bool:
     """Whether anybody but its owner may read or write the file, or the one that is open as this descriptor. Raises
     OSError."""
     return bool(os.stat(file).st_mode & 0o077)  # noqa: PTH116  # a Path has no stat of a descriptor
+
+
+def others_may_have_written(file: Path) -> bool:
+    """Whether it belongs to another user, other than root, or every user may write it. Raises OSError."""
+    status = file.stat()
+    return status.st_uid not in {os.geteuid(), 0} or bool(status.st_mode & 0o002)

@@ -12,7 +12,8 @@ import pytest
 
 from lsps.clock import Clock, SystemClock
 from lsps.compose import back_up_journal, back_up_store, connect, open_service
-from lsps.config.file import load_config
+from lsps.config.errors import ConfigError
+from lsps.config.file import find, load_config
 from lsps.node.lnd.node import open_node
 from lsps.store.sqlite.files import make_private
 from lsps.testing import create_network
@@ -84,3 +85,40 @@ async def test_a_macaroon_that_others_can_read_is_warned_of(
         node = open_node(f"lnd:///{tmp_path}", clock=SystemClock(), random=Random(0))
     await node.close()
     assert [record.message for record in caplog.records] == ["readable_by_others"] * warned
+
+
+@pytest.mark.parametrize(
+    ("mode", "token", "warned"), [(0o600, True, False), (0o644, True, True), (0o644, False, False)]
+)
+async def test_tokens_that_others_can_read_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, token: bool, warned: bool
+) -> None:
+    """lsps.toml is a secret's file as soon as it has a token."""
+    file = tmp_path / "lsps.toml"
+    file.write_text('store = "sqlite://lsps.db"\n[lsps1]\n' + ('[[token]]\ncode = "S3SAME"\n' if token else ""))
+    file.chmod(mode)
+    net = create_network(SystemClock())
+    with caplog.at_level(logging.WARNING, "lsps"):
+        async with open_service(load_config(file), node=net.lsp, environment={}):
+            pass
+    net.world.close()
+    assert [record.message for record in caplog.records] == ["readable_by_others"] * warned
+
+
+@pytest.mark.parametrize("theirs", [False, True], ids=["writable for all", "another user's"])
+def test_a_configuration_that_another_user_left_is_not_believed(
+    tmp_path: Path, theirs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in a directory that all share could send the macaroon to a host of its writer's: it has to be named."""
+    file = tmp_path / "lsps.toml"
+    file.write_text('node = "lnd://192.0.2.1:10009?tls_cert=theirs&macaroon=~/.lnd/admin.macaroon"')
+    assert find(None, tmp_path, {}) == file
+    if not theirs:
+        file.chmod(0o666)
+    elif os.geteuid() == 0:
+        os.chown(file, 12_345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(ConfigError, match="another user's"):
+        find(None, tmp_path, {})
+    assert find(file, tmp_path, {}) == file

@@ -17,6 +17,7 @@ import msgspec
 from lsps.config.errors import ConfigError
 from lsps.config.offer import offer_of, price_of
 from lsps.config.tables import File, ListenTable
+from lsps.paths import others_may_have_written
 from lsps.service.offer import Offer
 from lsps.service.pricing import PriceTable
 
@@ -59,13 +60,20 @@ def _base(environment: Mapping[str, str], variable: str, default: str) -> Path:
 def find(explicit: Path | None, directory: Path, environment: Mapping[str, str]) -> Path | None:
     """The file to read: `explicit`, else the first of `candidates` that is there; None if none is.
 
-    Raises ConfigError when the explicit one is not there.
+    Raises ConfigError when the explicit one is not there; and for a file that nobody named and another user may have
+    put there, in a directory that all share, since it says to which host the node's macaroon is sent.
     """
     if explicit is not None:
         if not explicit.is_file():
             raise ConfigError(f"{explicit} does not exist, or is no file")
         return explicit
-    return next((path for path in candidates(directory, environment) if path.is_file()), None)
+    found = next((path for path in candidates(directory, environment) if path.is_file()), None)
+    if found is not None and others_may_have_written(found):
+        raise ConfigError(
+            f"{found} is another user's, or all users may write it, and it would say where the node is: make it yours"
+            " (chown, chmod o-w) if you trust what it says, or go to another directory"
+        )
+    return found
 
 
 def candidates(directory: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
