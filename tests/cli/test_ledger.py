@@ -17,7 +17,7 @@ from lsps.store.sqlite.opening import open_order_store
 from lsps.units import OrderId, Sat
 from tests.cli.terminal import Result, Terminal
 from tests.orders import samples
-from tests.orders.samples import CHANNEL_TERMS, DEPOSIT, RETURNED, RETURNING, RULES, START
+from tests.orders.samples import CHANNEL_TERMS, DEPOSIT, REFUND, RETURNED, RETURNING, RULES, START
 
 LEFT = replace(RETURNING, left="its fee, about 9 sat, would be most of it", refund_due=False)
 
@@ -126,12 +126,71 @@ async def test_the_ledger_as_json(book: Terminal) -> None:
     assert by_name["bought"]["earned_msat"] == "8888000"
     assert by_name["gone"]["unpaid_msat"] == "200888000"
     assert by_name["expired"]["left"] == [
-        {"outpoint": str(DEPOSIT.outpoint), "amount_sat": "200888", "reason": LEFT.left}
+        {
+            "outpoint": str(DEPOSIT.outpoint),
+            "amount_sat": "200888",
+            "reason": LEFT.left,
+            "refund_onchain_address": samples.ONCHAIN.refund_address,
+        }
     ]
     assert by_name["closing"]["left"] == []
     assert told["unbalanced"] == []
     for column in columns:
         assert int(told["total"][column]) == sum(int(order[column]) for order in told["orders"])
+
+
+async def test_what_is_too_small_is_told_with_its_reason_and_address(terminal: Terminal) -> None:
+    """What is less than min_refund_sat of lsps.toml stays until the operator sends it: he is told that, and where to;
+    nobody is asked to decide on what goes back by itself, or is gone."""
+    small = replace(DEPOSIT, amount=Sat(2_999), kept=Sat(0))
+    over = replace(DEPOSIT, amount=DEPOSIT.amount + Sat(2_999))
+    gone = replace(small, gone=True, height=None)
+    orders = [onchain("small", State.FAILED, small), onchain("over", State.COMPLETED, over), *ORDERS[:4]]
+    orders.append(onchain("gone", State.FAILED, gone))
+    await keep(terminal, orders)
+    (terminal.directory / "lsps.toml").write_text("""store = "sqlite://lsp.db"
+    [payment]
+    min_refund_sat = 3000""")
+    told = plain(await terminal.run("ledger")).out.split("order ")
+    for name, text in (("small", "owed to customers 2,999 sat"), ("over", "owed to customers 2,999 sat")):
+        (shown,) = [part for part in told if part.startswith(name)]
+        assert text in shown
+        assert "for you to decide: less than min_refund_sat (3000 sat) is not sent by itself" in shown
+        assert f"refund address, for 2,999 sat: {samples.ONCHAIN.refund_address}" in shown
+    assert sum("for you to decide" in part for part in told) == 2
+    left = {order["order_id"]: order["left"] for order in (await terminal.run("ledger", "--json")).json["orders"]}
+    assert {name for name in left if left[name]} == {"small", "over"}
+    (entry,) = left["over"]
+    assert (entry["amount_sat"], entry["refund_onchain_address"]) == ("2999", samples.ONCHAIN.refund_address)
+    book = plain(await terminal.run("orders", "--service"))
+    assert book.out.count("2,999 sat for you to decide: lsps ledger tells why") == book.out.count("decide") == 2
+    sold = {order["order_id"]: order for order in (await terminal.run("orders", "--service", "--json")).json["orders"]}
+    (deposit,) = sold["small"]["onchain"]["deposits"]
+    assert deposit["left_to_operator"] == entry["reason"]
+    assert sold["bought"]["onchain"]["deposits"][0]["left_to_operator"] is None
+
+
+async def test_a_loss_is_told_with_its_customer(terminal: Terminal) -> None:
+    """Delivered and not paid for: why, whether it may still come, and whose order it is."""
+    lost = named("lost", samples.order_in(State.UNPAID, CHANNEL_TERMS), reason="the payment slipped away")
+    away = onchain("away", State.COMPLETED, replace(DEPOSIT, gone=True, height=None))
+    await keep(terminal, [lost, away, onchain("bought", State.COMPLETED)])
+    told = (await terminal.run("ledger")).out.split("order ")
+    by_name = {part.split(":")[0]: part for part in told}
+    assert "the payment slipped away: a loss, unless you and the customer agree otherwise" in by_name["lost"]
+    assert "its payment is in no block (yet, or any more)" in by_name["away"]
+    assert all(f"customer {lost.principal}" in by_name[name] for name in ("lost", "away"))
+    assert "loss" not in by_name["bought"]
+
+
+async def test_which_refund_came_through(terminal: Terminal) -> None:
+    """Of several that replaced each other, the one in a block is marked."""
+    first, second = REFUND, replace(REFUND, txid="bb" * 32, published_at=START, height=samples.TIP + 3)
+    deposit = replace(RETURNED, refunds=(replace(first, published_at=START), second))
+    await keep(terminal, [onchain("bumped", State.FAILED, deposit)])
+    lines = (await terminal.run("ledger")).out.splitlines()
+    marked = [line for line in lines if "refunded in block" in line]
+    assert [second.txid in line for line in marked] == [True]
 
 
 async def test_nothing_sold_yet(terminal: Terminal) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lsps.orders.ledger import Accounts
     from lsps.orders.model import Deposit, Order
     from lsps.store.orders import OrderStore
+    from lsps.units import Sat
 
 _DESCRIPTION = """Every sat that customers paid this LSP, and what became of it, by order; read from its store, also
 while `lsps serve` runs. What came in and what became of it are computed apart and must be equal: if they are not, this
@@ -24,7 +25,8 @@ says so and ends with exit code 1.
   lsps ledger --open            only orders that hold or owe something
   lsps ledger --json
 
-owed is to go back to the customer: on its way, or, where a reason is given, left for you to decide.
+owed is to go back to the customer: by itself, or, where a reason is given, left for you to decide. Then send it to the
+refund address that is shown, or agree with the customer to keep it; the ledger does not learn of it, and shows it on.
 """
 
 _PAGE = 500
@@ -52,11 +54,11 @@ def add(commands: arguments.Commands) -> None:
 
 async def run(args: argparse.Namespace, shell: Shell) -> int:
     from lsps.cli.failures import DONE, FAILED
-    from lsps.cli.order_book import open_book
+    from lsps.cli.order_book import min_refund, open_book
     from lsps.cli.output import note, print_entries, print_json, print_pairs
     from lsps.orders.ledger import Accounts, accounts
 
-    store = open_book(args, shell)
+    store, least = open_book(args, shell), min_refund(args, shell)
     total, wrong, shown = Accounts(), [], []
     try:
         async for order in _every(store):
@@ -69,10 +71,12 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
     finally:
         await store.close()
     if args.json:
-        orders = [{"order_id": order.id, **_json(of_order), "left": _left_json(order)} for order, of_order in shown]
+        orders = [
+            {"order_id": order.id, **_json(of_order), "left": _left_json(order, least)} for order, of_order in shown
+        ]
         print_json(shell, {"orders": orders, "total": _json(total), "unbalanced": wrong})
     else:
-        print_entries(shell, ((_head(order), _details(order, of_order)) for order, of_order in shown))
+        print_entries(shell, ((_head(order), _details(order, of_order, least)) for order, of_order in shown))
         print_pairs(shell, [(text, _amount(getattr(total, name))) for name, text in _TOLD.items()])
     if wrong:
         note(shell, f"{len(wrong)} orders do not balance. This is a bug: please report it. {', '.join(wrong[:10])}")
@@ -96,11 +100,21 @@ def _head(order: Order) -> str:
     return f"{words.moment(order.created_at)}  order {order.id}: {order.state.value}"
 
 
-def _details(order: Order, of_order: Accounts) -> Iterator[str]:
+def _details(order: Order, of_order: Accounts, least: Sat) -> Iterator[str]:
+    from lsps.cli import words
+    from lsps.orders.ledger import left_to_operator
+
     parts = [f"{text} {_amount(getattr(of_order, name))}" for name, text in _TOLD.items() if getattr(of_order, name)]
     yield "; ".join(parts)
+    left = {deposit.outpoint: reason for deposit, reason in left_to_operator(order, least)}
     for deposit in () if order.onchain is None else order.onchain.deposits:
         yield from _deposit(deposit)
+        if deposit.outpoint in left and order.onchain is not None:
+            yield f"  for you to decide: {left[deposit.outpoint]}"
+            yield f"  refund address, for {words.sat(deposit.excess)}: {order.onchain.refund_address}"
+    if of_order.unpaid:
+        yield _why_unpaid(order)
+        yield f"customer {order.principal}"
 
 
 def _deposit(deposit: Deposit) -> Iterator[str]:
@@ -110,16 +124,26 @@ def _deposit(deposit: Deposit) -> Iterator[str]:
     yield f"deposit {deposit.outpoint}: {words.sat(deposit.amount)}, {where}"
     for refund in deposit.refunds:
         state = "signed" if refund.published_at is None else f"published {words.moment(refund.published_at)}"
-        yield f"  refund {refund.txid}: {words.sat(refund.paid)}, {state}"
-    if deposit.refunded_at is not None:
-        yield f"  refunded in block {deposit.refunded_at}"
-    if deposit.left:
-        yield f"  for you to decide: {deposit.left}"
+        confirmed = "" if refund.height is None else f", refunded in block {refund.height}"
+        yield f"  refund {refund.txid}: {words.sat(refund.paid)}, {state}{confirmed}"
 
 
-def _left_json(order: Order) -> list[dict[str, object]]:
-    deposits = () if order.onchain is None else order.onchain.deposits
-    return [{"outpoint": d.outpoint, "amount_sat": d.excess, "reason": d.left} for d in deposits if d.left]
+def _why_unpaid(order: Order) -> str:
+    from lsps.orders.model import State
+
+    if order.state is State.UNPAID:
+        return f"{order.reason}: a loss, unless you and the customer agree otherwise"
+    return "its payment is in no block (yet, or any more): a loss if it stays so, since what was delivered stays"
+
+
+def _left_json(order: Order, least: Sat) -> list[dict[str, object]]:
+    from lsps.orders.ledger import left_to_operator
+
+    address = None if order.onchain is None else order.onchain.refund_address
+    return [
+        {"outpoint": d.outpoint, "amount_sat": d.excess, "reason": reason, "refund_onchain_address": address}
+        for d, reason in left_to_operator(order, least)
+    ]
 
 
 def _json(accounts: Accounts) -> dict[str, str]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lsps.cli import words
 from lsps.cli.failures import UsageError
 from lsps.cli.output import note, print_entries, print_json
 from lsps.cli.shell import Shell
 from lsps.compose import default_store, open_store_read_only
+from lsps.orders.ledger import left_to_operator
 from lsps.orders.model import ChannelTerms, OnchainOption, Order
 from lsps.orders.wire import order_state
 from lsps.protocol.sanitize import sanitize
+from lsps.service.offer import PaymentTerms
 from lsps.store.orders import OrderStore
-from lsps.units import InvalidUnit, NodeId, OrderId, Sat
+from lsps.units import InvalidUnit, NodeId, OrderId, Outpoint, Sat
 
 
 def open_book(args: argparse.Namespace, shell: Shell) -> OrderStore:
@@ -29,8 +31,14 @@ def open_book(args: argparse.Namespace, shell: Shell) -> OrderStore:
     return open_store_read_only(url or default_store(shell.environment), base, lsp)
 
 
+def min_refund(args: argparse.Namespace, shell: Shell) -> Sat:
+    """Below which nothing is sent back by itself, as lsps.toml says."""
+    config = shell.config(args.config)
+    return (PaymentTerms() if config is None else config.offer.payment).min_refund
+
+
 async def show(args: argparse.Namespace, shell: Shell) -> None:
-    store = open_book(args, shell)
+    store, least = open_book(args, shell), min_refund(args, shell)
     try:
         before = None if args.before is None else OrderId(args.before)
         orders = await store.newest_orders(before, args.limit)
@@ -38,12 +46,12 @@ async def show(args: argparse.Namespace, shell: Shell) -> None:
         await store.close()
     more = orders[-1].id if len(orders) == args.limit else None
     if args.json:
-        print_json(shell, {"orders": [_order_json(order) for order in orders], "next_before": more})
+        print_json(shell, {"orders": [_order_json(order, least) for order in orders], "next_before": more})
         return
     if not orders:
         note(shell, "There are no orders (any more).")
         return
-    print_entries(shell, ((_head(order), _details(order)) for order in orders))
+    print_entries(shell, ((_head(order), _details(order, least)) for order in orders))
     if more is not None:
         note(shell, f"older ones: --before {more}")
 
@@ -52,7 +60,7 @@ def _head(order: Order) -> str:
     return f"{words.moment(order.created_at)}  {_sold(order)}: {order.state.value}"
 
 
-def _details(order: Order) -> Iterator[str]:
+def _details(order: Order, least: Sat) -> Iterator[str]:
     options = (("", order.bolt11), (" on-chain", order.onchain))
     fees = [f"fee {words.sat(option.fee_total)}{where}" for where, option in options if option is not None]
     yield f"order {order.id}, {' or '.join(fees) or 'free'}"
@@ -60,6 +68,8 @@ def _details(order: Order) -> Iterator[str]:
     if order.onchain is not None and order.onchain.deposits:
         paid = Sat(sum(int(deposit.amount) for deposit in order.onchain.deposits if not deposit.gone))
         yield f"paid on-chain: {words.sat(paid)} of {words.sat(order.onchain.order_total)}; lsps ledger tells more"
+    for deposit, _ in left_to_operator(order, least):
+        yield f"{words.sat(deposit.excess)} for you to decide: lsps ledger tells why"
     if order.reason:
         yield sanitize(order.reason)
 
@@ -71,7 +81,7 @@ def _sold(order: Order) -> str:
     return f"extend {order.terms.short_channel_id} by {words.blocks(order.terms.channel_extension_expiry_blocks)}"
 
 
-def _order_json(order: Order) -> dict[str, object]:
+def _order_json(order: Order, least: Sat) -> dict[str, object]:
     """Without the token, which is a secret."""
     terms = order.terms
     if isinstance(terms, ChannelTerms):
@@ -87,6 +97,7 @@ def _order_json(order: Order) -> dict[str, object]:
             "channel_extension_expiry_blocks": terms.channel_extension_expiry_blocks,
             "new_channel_expiry_block": terms.new_channel_expiry_block,
         }
+    left = {deposit.outpoint: reason for deposit, reason in left_to_operator(order, least)}
     option, onchain, channel = order.bolt11, order.onchain, order.channel
     return {
         "order_id": order.id,
@@ -100,14 +111,14 @@ def _order_json(order: Order) -> dict[str, object]:
         "fee_total_sat": None if option is None else option.fee_total,
         "order_total_sat": None if option is None else option.order_total,
         "payment_hash": None if option is None else option.payment_hash.hex(),
-        "onchain": None if onchain is None else _onchain_json(onchain),
+        "onchain": None if onchain is None else _onchain_json(onchain, left),
         "paid_by": order.paid_by,
         "funding_outpoint": None if channel is None else channel.funding_outpoint,
         "reason": order.reason,
     }
 
 
-def _onchain_json(option: OnchainOption) -> dict[str, object]:
+def _onchain_json(option: OnchainOption, left: Mapping[Outpoint, str]) -> dict[str, object]:
     return {
         "address": option.address,
         "refund_onchain_address": option.refund_address,
@@ -126,7 +137,7 @@ def _onchain_json(option: OnchainOption) -> dict[str, object]:
                     for refund in deposit.refunds
                 ],
                 "refunded_at_height": deposit.refunded_at,
-                "left_to_operator": deposit.left or None,
+                "left_to_operator": left.get(deposit.outpoint),
             }
             for deposit in option.deposits
         ],

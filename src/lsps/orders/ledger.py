@@ -8,6 +8,7 @@ on-chain fees is no customer's money and not in here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from lsps.orders.model import ChannelTerms, Deposit, Order, PaymentMethod, Refund, State
@@ -114,6 +115,18 @@ def _effective(deposit: Deposit) -> Refund | None:
             return refund
     published = [refund for refund in deposit.refunds if refund.published_at is not None]
     return published[-1] if published and not deposit.left else None
+
+
+def left_to_operator(order: Order, min_refund: Sat) -> Iterator[tuple[Deposit, str]]:
+    """Deposits of which something is to go back that nobody sends by itself, and why. `min_refund` as in Rules."""
+    for deposit in () if order.onchain is None else order.onchain.deposits:
+        if deposit.gone or not deposit.excess or _effective(deposit) is not None:
+            continue
+        too_small = order.state in _RETURNS and deposit.height is not None and deposit.excess < min_refund
+        if deposit.left:
+            yield deposit, deposit.left
+        elif too_small and not deposit.refunds:
+            yield deposit, f"less than min_refund_sat ({min_refund} sat) is not sent by itself"
 
 
 def _sold(order: Order, fee_total: Sat) -> Accounts:
