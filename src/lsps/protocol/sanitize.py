@@ -18,8 +18,9 @@ _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def sanitize(text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
     """`text` on one line, without control, escape and bidi characters, `<` defused, at most `limit` characters."""
     text = _ESCAPE_SEQUENCE.sub("", text[: 8 * limit])
-    clean = "".join(_safe(character) for character in text)
-    clean = " ".join(clean.split())
+    if not (text.isascii() and text.isprintable() and "<" not in text):
+        text = "".join(_safe(character) for character in text)
+    clean = " ".join(text.split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 

@@ -25,7 +25,7 @@ from tests.protocol.examples import example, names
 
 LSP = RESPONDER.node_id
 BAD, UNKNOWN = "bad payload", "unknown method"
-TURNS = 30
+TURNS = 10
 """Of the event loop: whatever is sent in answer has come by then."""
 
 
