@@ -64,11 +64,12 @@ class Market:
             return await lsp.lsps1.buy(lsp_balance=BALANCE, expiry_blocks=BLOCKS, **terms)
 
     async def extend(self, failpoint: Failpoint = none, **wish: Any) -> Any:
-        terms: dict[str, Any] = {"pay_with": "onchain", "max_fee": LIMIT, "on_progress": self.steps.append} | wish
+        terms: dict[str, Any] = {"pay_with": "onchain", "max_fee": LIMIT, "on_progress": self.steps.append}
+        terms = {"blocks": BLOCKS, **terms, **wish}
         scid = self.channel.scid
         assert scid is not None
         async with self.client(failpoint) as lsp:
-            return await lsp.lsps7.extend(scid, blocks=BLOCKS, **terms)
+            return await lsp.lsps7.extend(scid, **terms)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 

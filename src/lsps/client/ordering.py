@@ -3,10 +3,12 @@ in the journal before the step is taken, so that the same call after a crash goe
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic
 
+from lsps import logs
 from lsps.client import checks
 from lsps.client.customer import Customer
 from lsps.client.errors import (
@@ -34,7 +36,10 @@ from lsps.protocol.payment import PaymentOption
 from lsps.protocol.rules import RuleViolation
 from lsps.protocol.sanitize import sanitize
 from lsps.store.journal import Entry, EntryState, OnchainTransaction
+from lsps.store.orders import StoreUnavailable
 from lsps.units import OrderId
+
+_log = logging.getLogger("lsps.client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +210,23 @@ class Ordering(Generic[O, D]):
             self._customer.failpoint("client_completed")
             delivered = await follower.verify(standing.order, completed)
         except PaymentNotMade as failed:
-            await record.mark(EntryState.FAILED, str(failed))
+            await self._note(record, EntryState.FAILED, str(failed))
             raise
         except PaidNotDelivered as waiting:
-            await record.mark(record.entry.state, str(waiting))
+            await self._note(record, record.entry.state, str(waiting))
             raise
         except NotDelivered as lost:
-            await record.mark(EntryState.NOT_DELIVERED, str(lost))
+            await self._note(record, EntryState.NOT_DELIVERED, str(lost))
             raise
-        await record.mark(EntryState.COMPLETED, order=completed)
+        await self._note(record, EntryState.COMPLETED, order=completed)
         self._terms.tell(Step.DELIVERED, "delivered, and seen to be so", record.order_id)
         return Outcome(completed, sent.payment, sent.transaction, delivered, standing.resumed)
+
+    async def _note(self, record: Record, state: EntryState, note: str = "", order: O | None = None) -> None:
+        """How it ended. A disk that fails now must not hide that: who sees another error might buy the same again."""
+        try:
+            await record.mark(state, note, order)
+        except StoreUnavailable as error:
+            text = f"the journal could not be written, the same call again may come back to this order: {error}"
+            logs.event(_log, logging.ERROR, "journal_failed", order_id=record.order_id, reason=str(error))
+            self._terms.tell(Step.NOTICED, text, record.order_id)
