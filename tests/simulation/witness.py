@@ -1,15 +1,22 @@
-"""The LSP's way to its node, watched: what it is asked, answers, and does at the node, before that takes effect."""
+"""The LSP's way to its node, watched: what it is asked, answers, and does at the node, before that takes effect.
+And a customer's way to its own: what it wants to be published."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from lsps.node.contract import Message, OpenRequest, Resumed
+from lsps.node.contract import Message, OpenRequest, Resumed, SignedTransaction
 from lsps.node.simulated.access import Access
 from lsps.node.simulated.lightning_node import LightningNode
-from lsps.node.simulated.node import SimulatedChannels, SimulatedInvoices, SimulatedMessages, SimulatedNode
+from lsps.node.simulated.node import (
+    SimulatedChannels,
+    SimulatedInvoices,
+    SimulatedMessages,
+    SimulatedNode,
+    SimulatedWallet,
+)
 from lsps.units import NodeId, Outpoint
 
 
@@ -84,3 +91,22 @@ class _Channels(SimulatedChannels):
         if not self._access.closed:
             self._witness.on_open(request)
         return await super().open(request)
+
+
+class PayersNode(SimulatedNode):
+    """`on_publish` is told of each transaction before the node is."""
+
+    def __init__(self, node: LightningNode, on_publish: Callable[[SignedTransaction], None]) -> None:
+        super().__init__(node)
+        self.wallet = _Wallet(self._access, on_publish)
+
+
+class _Wallet(SimulatedWallet):
+    def __init__(self, access: Access, on_publish: Callable[[SignedTransaction], None]) -> None:
+        super().__init__(access)
+        self._on_publish = on_publish
+
+    async def publish(self, transaction: SignedTransaction) -> None:
+        if not self._access.closed:
+            self._on_publish(transaction)
+        await super().publish(transaction)

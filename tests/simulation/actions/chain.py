@@ -46,25 +46,29 @@ class FeesRise(Action):
 
 @dataclass(frozen=True)
 class WalletIsEmptied(Action):
-    """Another program that shares the LSP's wallet spends everything that is not locked, and refills it later."""
+    """Another program that shares the LSP's wallet, or a customer's, spends everything that is not locked, and refills
+    it later."""
 
+    customer: int | None
     seconds: float
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
-        return cls(turns, some_seconds(random, 1, 9000))
+        customer = None if random.random() < 0.6 else random.randrange(60)
+        return cls(turns, customer, some_seconds(random, 1, 9000))
 
     def play(self, stage: Stage) -> str:
+        node = stage.lsp_node if self.customer is None else among(self.customer, stage.wallets).node
         stage.judge.money.others_spend = True
-        stage.world.take_funds(stage.lsp_node.node_id)
+        stage.world.take_funds(node.node_id)
         stage.judge.money.others_spend = False
 
         def refill() -> None:
-            stage.world.fund(stage.lsp_node.node_id, Sat(4_000_000), 4)
+            stage.world.fund(node.node_id, Sat(4_000_000), 4)
             stage.world.mine()
 
         stage.later(self.seconds, refill)
-        return f"somebody empties the LSP's wallet for {self.seconds} s"
+        return f"somebody empties {node.alias}'s wallet for {self.seconds} s"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Self
 
+from lsps.client.terms import PayWith
 from lsps.node.contract import ChannelState
 from lsps.node.simulated.channels import SimulatedChannel
 from lsps.node.simulated.lightning_node import LightningNode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.simulation.stage import Stage
 
 TOKENS = (None, None, None, "FREE", "HALF", "NONE")
+MEANS = (PayWith.BOLT11, PayWith.BOLT11, PayWith.ONCHAIN)
 CHANNELS = (0, 0, 0, 1, 2, 3)
 """Often the same one, so that orders meet."""
 GARBAGE = (
@@ -54,17 +56,18 @@ class WalletExtends(Action):
     wallet: int
     channel: int
     token: str | None
+    pay_with: PayWith
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
-        return cls(turns, random.randrange(60), random.choice(CHANNELS), random.choice(TOKENS))
+        return cls(turns, random.randrange(60), random.choice(CHANNELS), random.choice(TOKENS), random.choice(MEANS))
 
     def play(self, stage: Stage) -> str:
         wallet = among(self.wallet, stage.wallets)
         channel = channel_of(wallet.node, self.channel)
         if channel is None:
             return ""
-        wish = Extension(scid_of(channel, wallet.node, self.channel), stage.some_blocks(), self.token)
+        wish = Extension(scid_of(channel, wallet.node, self.channel), stage.some_blocks(), self.token, self.pay_with)
         wallet.wish_for(wish)
         return f"{wallet.name} wants to {wish}"
 
@@ -76,17 +79,19 @@ class WalletBuys(Action):
     client_balance: int
     zero_conf: bool
     token: str | None
+    pay_with: PayWith
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
         balance = random.choice((100_000, 1_000_000, 3_500_000, 5_000_000))
         client_balance = random.choice((0, 0, 20_000))
-        token = random.choice(TOKENS)
-        return cls(turns, random.randrange(60), balance, client_balance, random.random() < 0.4, token)
+        token, means = random.choice(TOKENS), random.choice(MEANS)
+        return cls(turns, random.randrange(60), balance, client_balance, random.random() < 0.4, token, means)
 
     def play(self, stage: Stage) -> str:
         wallet = among(self.wallet, stage.wallets)
-        wish = Purchase(Sat(self.balance), Sat(self.client_balance), stage.some_blocks(), self.zero_conf, self.token)
+        sizes = Sat(self.balance), Sat(self.client_balance)
+        wish = Purchase(*sizes, stage.some_blocks(), self.zero_conf, self.token, self.pay_with)
         wallet.wish_for(wish)
         return f"{wallet.name} wants to {wish}"
 

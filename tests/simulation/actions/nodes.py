@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from tests.simulation.stage import Stage
 
 OF_LSP = tuple(sorted(CALLS - {"payments.pay", "payments.lookup", "channels.accept_zero_conf"}))
-OF_WALLET = ("messages.send", "messages.connect", "payments.pay", "payments.lookup", "channels.list", "info", ATTEMPT)
+OF_WALLET = (
+    *("messages.send", "messages.connect", "payments.pay", "payments.lookup", "channels.list", "info", ATTEMPT),
+    *("wallet.inputs", "wallet.new_address", "wallet.sign", "wallet.publish", "wallet.publish", "wallet.deposits"),
+)
 HOW = ("fails", "fails afterwards", "is refused", "is slow", "answers late", "hangs", "never answers")
 
 
@@ -30,7 +33,7 @@ class CallGoesWrong(Action):
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
-        if random.random() < 0.75:
+        if random.random() < 0.7:
             return cls(turns, None, random.choice(OF_LSP), random.choice(HOW), some_seconds(random, 0.1, 200))
         return cls(
             turns, random.randrange(60), random.choice(OF_WALLET), random.choice(HOW), some_seconds(random, 0.1, 200)

@@ -85,6 +85,28 @@ class WritesFail(Action):
 
 
 @dataclass(frozen=True)
+class JournalFails(Action):
+    """A wallet's disk. `after`: what is written is reported as lost."""
+
+    wallet: int
+    times: int
+    after: bool
+
+    @classmethod
+    def draw(cls, random: Random, turns: int) -> Self:
+        return cls(turns, random.randrange(60), random.choice((1, 1, 1, 2, 3)), random.random() < 0.5)
+
+    def play(self, stage: Stage) -> str:
+        wallet = among(self.wallet, stage.wallets)
+        if self.after:
+            wallet.fail_after += self.times
+        else:
+            wallet.fail_before += self.times
+        after = " after they are durable" if self.after else ""
+        return f"the next {self.times} changes of {wallet.name}'s journal fail{after}"
+
+
+@dataclass(frozen=True)
 class DiskSlows(Action):
     latency: float
 

@@ -16,6 +16,7 @@ from tests.simulation.invariants.ends import Ends
 from tests.simulation.invariants.holding import Holding
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.money import Money
+from tests.simulation.invariants.payers import Payers
 from tests.simulation.invariants.refunds import Refunds
 from tests.simulation.invariants.verdict import Verdict
 from tests.simulation.invariants.wire import Wire
@@ -45,6 +46,7 @@ class Judge:
         self._leases = Leases(lsp, books, self.fail)
         self._holding = Holding(loop, lsp, books, is_well, self.fail)
         self._ends = Ends(world, lsp, books, self.fail)
+        self.payers = Payers(loop, world, self.fail)
 
     def fail(self, invariant: str, text: str) -> None:
         self._trace.note(f"BROKEN {invariant}: {text}")
