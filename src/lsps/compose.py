@@ -69,9 +69,8 @@ class Adapter:
         except ModuleNotFoundError as error:
             if self.extra is None or (error.name or "").split(".")[0] == "lsps":
                 raise
-            raise AdapterMissing(
-                f"{error.name} is not installed, which this node needs: pip install 'lsps[{self.extra}]'"
-            ) from error
+            missing = f"what this kind of node needs is not installed ({error.name} is missing)"
+            raise AdapterMissing(f"{missing}: pip install 'lsps[{self.extra}]'") from error
         return found
 
 

@@ -3,13 +3,14 @@
 With an LSP that sells and clients that buy, on the machine's clock:
 
     async with lsps.testing.network(clients=1) as net:
+        await net.nodes.open_channel(net.nodes.clients[0], net.nodes.lsp, lsps.Sat(2_000_000))    # to pay with
         lsp = net.clients[0].lsp(net.lsp_address)
-        bought = await lsp.lsps1.buy(lsp_balance=Sat(1_000_000), expiry_blocks=4320, max_fee=Sat(10_000))
+        bought = await lsp.lsps1.buy(lsp_balance=lsps.Sat(1_000_000), expiry_blocks=4320, max_fee=lsps.Sat(10_000))
 
 Nodes alone, with time that stands still until `await net.clock.advance(60)` lets a minute pass:
 
     async with lsps.testing.simulated_network(clients=1) as net:
-        channel = await net.open_channel(net.lsp, net.clients[0], Sat(1_000_000), push=Sat(400_000))
+        channel = await net.open_channel(net.lsp, net.clients[0], lsps.Sat(1_000_000), push=lsps.Sat(400_000))
         net.world.faults.fail_next(net.lsp.node_id, "channels.open", before=False)
 
 Blocks come when `mine()` says so. The same seed gives the same keys, transactions and secrets.
