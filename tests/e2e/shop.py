@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import re
@@ -29,6 +30,8 @@ from interop.lnd.macaroons import bake
 from interop.lnd.node import Node
 from interop.lnd.process import TETHER, Process
 from interop.lnd.regtest import eventually
+from lsps.cli.main import parser
+from lsps.cli.shell import Shell
 from lsps.node.lnd.permissions import BUYING, SERVING, SERVING_ONCHAIN
 
 LSPS = Path(sys.executable).parent / "lsps"
@@ -127,20 +130,21 @@ class Shop:
 
     async def book(self) -> list[dict[str, Any]]:
         """Its orders, newest first, as `lsps orders --service --json` lists them; it may be running."""
-        ran = await run(
-            ["orders", "--service", "--limit", "1000", "--config", str(self.directory / "lsps.toml"), "--json"],
-            environment(self.directory, None),
-        )
-        assert ran.code == 0, ran
-        return list(ran.json["orders"])
+        return list((await self._reads("orders", "--service", "--limit", "1000"))["orders"])
 
     async def ledger(self) -> dict[str, Any]:
         """What `lsps ledger --json` says, which must balance."""
-        ran = await run(
-            ["ledger", "--config", str(self.directory / "lsps.toml"), "--json"], environment(self.directory, None)
-        )
-        assert ran.code == 0, ran
-        return dict(ran.json)
+        return dict(await self._reads("ledger"))
+
+    async def _reads(self, *arguments: str) -> Any:
+        """What a command that reads the store prints. Run in this process: tests ask again and again until it says what
+        they wait for, and to start a program costs ten times as much."""
+        args = parser().parse_args([*arguments, "--config", str(self.directory / "lsps.toml"), "--json"])
+        output, error = io.StringIO(), io.StringIO()
+        shell = Shell(stdout=output, stderr=error, environment=environment(self.directory), directory=self.directory)
+        code = await args.run(args, shell)
+        assert code == 0, (arguments, output.getvalue(), error.getvalue())
+        return json.loads(output.getvalue())
 
 
 async def closed_shop(node: Node, directory: Path, **tables: Any) -> Shop:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interop.lnd.node import Node
-from tests.e2e.shop import TABLES, Customer, Shop
+from tests.e2e.shop import TABLES, Customer, Shop, environment, run
+from tests.e2e.till import CHANNEL
 from tests.e2e.wire import wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,6 +29,18 @@ async def test_a_raw_request_gets_one_reply(shop: Shop, alice: Node, lsp: Node) 
         reply = await line.ask(lsp, request)
     assert reply == b'{"jsonrpc":"2.0","id":"by hand","result":{"protocols":[1,7]}}'
     assert len(line.heard) == 1
+
+
+async def test_the_books_are_read_by_others(shop: Shop, alice: Node) -> None:
+    """While `lsps serve` runs, another process lists the same orders as the harness does, and the ledger balances."""
+    async with wire(alice) as line:
+        order = (await line.call(shop.node, "lsps1.create_order", **CHANNEL))["result"]
+    assert [each["order_id"] for each in await shop.book()] == [order["order_id"]]
+    config = ("--config", str(shop.directory / "lsps.toml"), "--json")
+    ran = await run(["orders", "--service", *config], environment(shop.directory))
+    assert (ran.code, ran.json["orders"]) == (0, await shop.book())
+    ran = await run(["ledger", *config], environment(shop.directory))
+    assert (ran.code, ran.json) == (0, await shop.ledger())
 
 
 async def test_a_stopped_shop_starts_again(shop: Shop) -> None:
