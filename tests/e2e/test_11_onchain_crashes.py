@@ -51,6 +51,17 @@ OVERPAID: list[Death] = [
     ("publish_refund.after", "completed", 1),
 ]
 REFUSED: list[Death] = [*CHOSEN, ("open_channel.committed", "closing", 0)]
+CANCELLED: list[Death] = [("cancel_invoice.after", "paid|fulfilling|completed", 0)]
+CANCELLED_AGAIN: list[Death] = [
+    ("cancel_invoice.before", "paid|fulfilling|completed", 0),
+    ("cancel_invoice.committed", "paid|fulfilling|completed", 0),
+]
+"""Beside it the channel is being opened, which goes on at lnd."""
+
+KILLED_AT = {
+    "lsps1": [*CHOSEN, *OPENED, *OVERPAID, *REFUSED, *RETURNED, *CANCELLED, *CANCELLED_AGAIN],
+    "lsps7": [*EXTENSION, *EXTENDED_AGAIN, *OUTGROWN],
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -120,9 +131,12 @@ async def test_a_channel_whose_lsp_dies_at_every_step(
 ) -> None:
     """Paid with too much, and killed at every step, lnd too when the channel is just negotiated: one channel is opened
     (money rule 3), not of what the customer paid, and one transaction gives back what was too much."""
+    await shop.stop()
+    await shop.start(failpoint="create_order.replied")
     till = await Till.ordered(shop, alice, "lsps1", **CHANNEL)
+    await dies(shop, "create_order.replied")
+    assert (await till.entry())["state"] == "awaiting payment"
     paid = await till.pay(net, more=50_000)
-    await shop.kill()
     await net.mine(1)
     await till.dies_at_each(CHOSEN)
     await till.before.check_no_channel()
@@ -160,6 +174,24 @@ async def test_a_channel_that_is_refused_while_the_lsp_dies(
     assert [each.txid for each in await till.refunds()] == [signed["txid"]]
     await shop.start()
     await till.check_refunded(net, paid)
+
+
+@pytest.mark.parametrize("deaths", [CANCELLED, CANCELLED_AGAIN], ids=["once cancelled", "before and once noted"])
+async def test_a_channel_beside_whose_invoice_the_lsp_dies(
+    net: Regtest, shop: Shop, alice: Node, lsp: Node, alice_can_pay: str, deaths: list[Death]
+) -> None:
+    """Killed while the invoice of an order that is paid on-chain is cancelled, and the channel opened beside that: one
+    channel, no refund, no payment over Lightning."""
+    till = await Till.ordered(shop, alice, "lsps1", **CHANNEL)
+    paid = await till.pay(net)
+    await shop.kill()
+    await net.mine(1)
+    await till.dies_at_each(deaths)
+    await shop.start()
+    point = await till.check_delivered(paid)
+    assert await net.btcd.mempool() == [point.split(":")[0]]
+    await net.mine(1)
+    await net.wait_active(point, lsp, alice)
 
 
 async def test_lnd_dies_while_a_payment_waits_to_confirm(
@@ -203,21 +235,23 @@ async def test_lnd_dies_while_a_channel_opens(
         await net.wait_active(point, lsp, alice)
 
 
-async def test_an_order_whose_reply_was_never_sent(shop: Shop, alice: Node, lsp: Node) -> None:
+@pytest.mark.parametrize("service", ["lsps1", "lsps7"])
+async def test_an_order_whose_reply_was_never_sent(shop: Shop, alice: Node, lsp: Node, scid: str, service: str) -> None:
     """Killed between commit and reply: the order is in the book with an address that nobody was told; the next request
     gets an order and an address of its own."""
     known = {each["order_id"] for each in await shop.book()}
     await shop.stop()
     await shop.start(failpoint="create_order.committed")
-    params = CHANNEL | {"refund_onchain_address": await alice.new_address()}
-    request = {"jsonrpc": "2.0", "id": "lost", "method": "lsps1.create_order", "params": params}
+    wish = CHANNEL if service == "lsps1" else extended(scid, 5)
+    params = wish | {"refund_onchain_address": await alice.new_address()}
+    request = {"jsonrpc": "2.0", "id": "lost", "method": f"{service}.create_order", "params": params}
     async with wire(alice) as line:
         await line.say(lsp, json.dumps(request).encode())
         assert await shop.ended() == KILLED
         (lost,) = (each for each in await shop.book() if each["order_id"] not in known)
         assert lost["state"] == "awaiting payment"
         await shop.start()
-        again = (await line.call(lsp, "lsps1.create_order", **params))["result"]
+        again = (await line.call(lsp, f"{service}.create_order", **params))["result"]
         assert not [payload for _, payload in line.heard if b'"lost"' in payload]
     assert again["payment"]["onchain"]["address"] != lost["onchain"]["address"]
     assert again["payment"]["onchain"]["refund_onchain_address"] == params["refund_onchain_address"]
