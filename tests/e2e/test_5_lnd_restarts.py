@@ -7,14 +7,21 @@ waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from random import Random
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from interop.lnd.node import LSP_FLAGS, Node, NodeSpec
-from interop.lnd.regtest import Regtest
+from interop.lnd.regtest import Regtest, eventually
+from lsps.clock import SystemClock
+from lsps.node.contract import InvoiceState, NodeError, NodeUnreachable, Spend
+from lsps.node.lnd.node import open_node
+from lsps.units import BlockHeight, Msat, Sat
 from tests.e2e import truth
 from tests.e2e.once import Ledger
 from tests.e2e.shop import Customer, Shop, shop_on
@@ -69,6 +76,85 @@ async def held(shop: Shop, buying: asyncio.Task[Any], ledger: Ledger, put_off: i
     (digest,) = await ledger.paid()
     assert (await ledger.invoiced())[digest]["state"] == "ACCEPTED"
     return digest
+
+
+async def test_a_restart_refuses_nothing(net: Regtest, shop: Shop, little: Node, alice: Node, point: str) -> None:
+    """While lnd stops and starts again, it answers as before or not at all: nothing that it has is missing, nothing is
+    refused, and no macaroon allows too little."""
+    lnd = open_node(little.url(), clock=SystemClock(), random=Random(4))
+    payment_hash = secrets.token_bytes(32)
+    await lnd.invoices.add_hold(payment_hash, Msat(1_000_000), "for nobody", 3_600, 144)
+    (coin, *_) = await lnd.wallet.inputs()
+    spend = Spend((coin.outpoint,), await alice.new_address(), Sat(100_000), True, 1_000)
+    asked: dict[str, Callable[[], Awaitable[bool]]] = {}
+
+    def ask(question: Callable[[], Awaitable[bool]]) -> None:
+        asked[question.__name__] = question
+
+    @ask
+    async def the_invoice_is_open() -> bool:
+        found = await lnd.invoices.lookup(payment_hash)
+        return found is not None and found.state is InvoiceState.OPEN
+
+    @ask
+    async def no_such_payment_was_sent() -> bool:
+        return await lnd.payments.lookup(payment_hash) is None
+
+    @ask
+    async def the_channel_is_listed() -> bool:
+        return point in {str(channel.funding) for channel in await lnd.channels.list()}
+
+    @ask
+    async def the_coin_is_free() -> bool:
+        return coin in await lnd.wallet.inputs()
+
+    @ask
+    async def the_coin_is_a_deposit() -> bool:
+        return coin.outpoint in {deposit.outpoint for deposit in await lnd.wallet.deposits(BlockHeight(0))}
+
+    @ask
+    async def the_coin_can_be_signed_for() -> bool:
+        return int((await lnd.wallet.sign(spend)).paid) > 0
+
+    @ask
+    async def a_fee_is_estimated() -> bool:
+        return await lnd.wallet.feerate(6) > 0
+
+    answered: Counter[str] = Counter()
+    away: Counter[str] = Counter()
+    wrong: list[str] = []
+    over = asyncio.Event()
+
+    async def ask_on(name: str) -> None:
+        while not over.is_set():
+            try:
+                if not await asked[name]():
+                    wrong.append(f"not {name}")
+                answered[name] += 1
+            except NodeUnreachable:
+                away[name] += 1
+            except NodeError as error:
+                wrong.append(f"{name}: {type(error).__name__}: {error}")
+            await asyncio.sleep(0.01)
+
+    asking = [asyncio.create_task(ask_on(name)) for name in asked]
+    try:
+        await little.restart()
+        before = answered.copy()
+
+        async def all_answer() -> bool:
+            return all(answered[name] > before[name] for name in asked)
+
+        await eventually("lnd answers all again", all_answer)
+    finally:
+        over.set()
+        await asyncio.gather(*asking, return_exceptions=True)
+        await lnd.close()
+    assert not wrong
+    assert away.keys() == asked.keys()
+    await net.connect(alice, little)
+    await net.wait_active(point, little, alice)
+    await until_answering(little, alice)
 
 
 async def test_lnd_dies_while_orders_wait_and_while_one_is_held(
