@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lsps.node.contract import Refused
 from lsps.service.pricing import PriceRequest
 from lsps.units import Sat
 from tests.service.conftest import MakeWorld
@@ -92,11 +93,10 @@ async def test_a_late_payment_is_not_a_coin(make_world: MakeWorld) -> None:
         order = await take_order(world, "lsps7")
         await poor(world)
         await world.pass_time(DAY)
-        world.net.world.chain.sat_per_kw = 4_000_000
+        world.faults.fail_next(world.lsp.node_id, "wallet.sign", error=Refused("its keys are elsewhere"))
         await order.pay_and_mine(LARGE)
         (deposit,) = await order.deposits()
         assert deposit.left
-        world.net.world.chain.sat_per_kw = 1_000
         assert await no_liquidity(order)
         await order.pay_and_mine(LARGE)
         world.net.world.evict(order.waiting_refunds()[0])
