@@ -6,7 +6,7 @@ A connection carries one thing. Closing it is giving up the wait, so there are n
     stream     Request, then Values without end; `watch` and `unwatch` may be requested meanwhile
     context    Request, then one Value (entered) or Failure; the user's end of file leaves it, the host's tells that
 
-A frame is its length in four bytes and MessagePack. Everything is decoded as the type that contract.py names: bytes
+A frame is its length in four bytes and MessagePack. Everything is decoded as the type that the contract names: bytes
 from a socket become values of the contract, or BadFrame, and nothing else.
 """
 
@@ -65,7 +65,7 @@ class Kind(Enum):
 
 
 class Method:
-    """One method of the contract; its types are what contract.py says. `part`: where it is found in a Node."""
+    """One method of the contract; its types are what the contract says. `part`: where it is found in a Node."""
 
     def __init__(self, part: str, function: Callable[..., Any]) -> None:
         types = get_type_hints(function)
