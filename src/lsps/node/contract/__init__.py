@@ -13,7 +13,7 @@ An adapter without a capability has None in its place; `require` turns that into
 
 Files
   node.py is the whole; errors.py and streams.py are what all share. Messages, invoices, payments, channels and wallet
-  are the capabilities, a file each; tests/node/contract has the tests that hold an adapter to each, under the same names.
+  are the capabilities, a file each; so are the tests that hold an adapter to them (tests/node/contract).
 """
 
 from __future__ import annotations
