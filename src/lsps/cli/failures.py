@@ -64,7 +64,12 @@ _VERDICTS: tuple[tuple[tuple[type[LspsError], ...], Verdict], ...] = (
         (PaidNotDelivered,),
         Verdict(NOT_DELIVERED, "Run the same command again to go on waiting; `lsps orders` shows the order."),
     ),
-    ((NotDelivered,), Verdict(NOT_DELIVERED, "`lsps orders` shows the order.")),
+    (
+        (NotDelivered,),
+        Verdict(
+            NOT_DELIVERED, "The same command looks again, and with --new orders again; `lsps orders` shows the order."
+        ),
+    ),
     ((StoppedBeforePaying,), Verdict(STOPPED)),
     ((OutcomeUnknown,), Verdict(UNREACHABLE, "Nothing was paid; try again.")),
     ((Unreachable, NoAnswer), Verdict(UNREACHABLE, "Try again later, or ask the LSP's operator.")),

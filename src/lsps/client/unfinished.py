@@ -29,6 +29,8 @@ from lsps.store.journal import Entry, EntryState
 
 _UNANSWERED_FOR = timedelta(days=1)
 """After that an order whose reply was lost has long expired."""
+_LOOKED_THROUGH = 1_000
+"""Entries of the journal, for one that was not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,35 @@ class Unfinished(Generic[O, D]):
         """The order that an earlier run paid, or began to: it is gone on with, whatever the LSP sells now. Raises
         OrderInFlight if a new one is wanted in spite of it, and what asking the LSP and our own node raises."""
         for entry in await self.entries():
-            record = Record(self._customer.journal, self._customer.clock, entry)
-            if entry.order_id is None:
+            standing = await self._if_paid(entry)
+            if standing is not None and not self._terms.new:
+                return self._resumed(standing)
+            if standing is not None:
+                await self._refuse_new_in_flight(standing.record, standing.sent)
+        if self._terms.new or (lost := await self._undelivered()) is None:
+            return None
+        standing = await self._if_paid(lost)
+        return None if standing is None else self._resumed(standing)
+
+    async def _if_paid(self, entry: Entry) -> Standing[O] | None:
+        if entry.order_id is None:
+            return None
+        record = Record(self._customer.journal, self._customer.clock, entry)
+        ordered = self._purchase.read_order(entry.order)
+        for means in self._every:
+            if (sent := await means.sent(record, ordered.payment)) is not None:
+                return Standing(record, ordered, None, True, sent)
+        return None
+
+    async def _undelivered(self) -> Entry | None:
+        """What the same wish came to last, if that was NOT_DELIVERED: it may be there by now, and an LSP that took the
+        money gets no more of it without being asked for a new order."""
+        wish = (self._info.node_id, self._session.lsp, self._purchase.create.name)
+        for entry in await self._customer.journal.newest(_LOOKED_THROUGH):
+            if (entry.node, entry.lsp, entry.method) != wish or not self._purchase.is_wish(entry.parameters):
                 continue
-            ordered = self._purchase.read_order(entry.order)
-            for means in self._every:
-                if (sent := await means.sent(record, ordered.payment)) is None:
-                    continue
-                if not self._terms.new:
-                    return self._resumed(Standing(record, ordered, None, True, sent))
-                await self._refuse_new_in_flight(record, sent)
-                break
+            if entry.state in {EntryState.COMPLETED, EntryState.NOT_DELIVERED}:
+                return None if entry.state is EntryState.COMPLETED else entry
         return None
 
     async def unpaid(self) -> Standing[O] | None:
