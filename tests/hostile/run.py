@@ -39,6 +39,7 @@ from lsps.testing import OFFER, SimulatedNetwork, create_network
 from lsps.units import Sat
 from tests.hostile.attackers import CROWD
 from tests.node.bolt8.environment import host
+from tests.node.bolt8.memory import memory_mb
 
 CUSTOMERS = 10
 STRANGERS = 10
@@ -97,12 +98,6 @@ def quantiles(durations: list[float]) -> str:
     return f"{len(durations):>6} answered; " + ", ".join(
         f"{name} {1000 * value:.0f} ms" for name, value in told.items()
     )
-
-
-def memory_mb() -> float:
-    """Resident, of this process."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 class Siege:

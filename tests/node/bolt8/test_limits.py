@@ -15,6 +15,7 @@ from lsps.node.bolt8.peers import source_of
 from lsps.node.contract import Message, PeerOffline, PeerOnline
 from lsps.testing import ManualClock
 from tests.node.bolt8.environment import Host, RawPeer, connected, host, new_key
+from tests.node.bolt8.memory import a_connection_costs
 from tests.node.contract.environment import eventually, listening
 
 SMALL = Limits(connections=3, connections_per_source=3, half_open=3, buffered_bytes=2**17)
@@ -137,6 +138,11 @@ def test_the_limits_of_lsps_toml_are_the_limits() -> None:
     """[listen] has a key for each limit, with the same default."""
     table = ListenTable(address="127.0.0.1:0", key="k")
     assert Limits(**{field.name: getattr(table, field.name) for field in fields(Limits)}) == Limits()
+
+
+async def test_what_an_idle_connection_costs() -> None:
+    """The figure of docs/bolt8.md: an open, idle connection is a few kB of Python's objects, and no task or timer."""
+    assert 1_000 < await a_connection_costs(50, objects=True) < 5_000
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
