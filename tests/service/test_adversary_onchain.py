@@ -15,7 +15,7 @@ from lsps.node.simulated.transactions import Output
 from lsps.service.offer import PaymentTerms
 from lsps.units import BlockHeight, Sat
 from tests.service.conftest import MakeWorld
-from tests.service.peers import Json, Peer, quiet
+from tests.service.peers import CHANNEL_ORDER, Json, Peer, quiet
 from tests.service.test_restore import back_up, restore
 from tests.service.world import OFFER, LspWorld
 
@@ -74,7 +74,8 @@ async def test_dust_costs_the_customer_and_not_the_choice_of_inputs(make_world: 
     async with make_world(offer=ONCHAIN) as world:
         (alice,) = world.peers
         order = await order_channel(world, alice)
-        spray(world, onchain(order)["address"], 300)
+        world.net.world.take_funds(world.lsp.node_id)
+        spray(world, onchain(order)["address"], 300, 50_000)
         world.mine()
         await quiet()
         read: list[str] = []
@@ -85,6 +86,11 @@ async def test_dust_costs_the_customer_and_not_the_choice_of_inputs(make_world: 
             return await order_of_address(address)
 
         world.store.order_of_address = counting  # type: ignore[method-assign]
+        refusal = await alice.refused("lsps1.create_order", CHANNEL_ORDER)
+        assert "no liquidity" in refusal["data"]["message"]
+        assert read == [onchain(order)["address"]]
+        world.net.fund(world.lsp, Sat(20_000_000))
+        await quiet()
         await alice.order_channel()
         assert read.count(onchain(order)["address"]) == 1
 

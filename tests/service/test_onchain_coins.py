@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import dataclass, replace
 
-from lsps.node.contract import Refused
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lsps import failpoints
+from lsps.node import coins
+from lsps.node.contract import Refused, Utxo
+from lsps.orders.model import Order, State
+from lsps.service.offer import ChannelOffer
+from lsps.service.opening import Opening, capacity
 from lsps.service.pricing import PriceRequest
-from lsps.units import Sat
+from lsps.units import BlockHeight, Outpoint, Sat
+from tests.orders import samples
 from tests.service.conftest import MakeWorld
 from tests.service.onchain import DAY, PAID, SEEN, Till, audit, selling, take_order
 from tests.service.peers import CHANNEL_ORDER, quiet, until
-from tests.service.world import LspWorld
+from tests.service.world import OPTIONS, LspWorld
 
 LARGE = 5_000_000
 
@@ -102,3 +112,78 @@ async def test_a_late_payment_is_not_a_coin(make_world: MakeWorld) -> None:
         world.net.world.evict(order.waiting_refunds()[0])
         assert await no_liquidity(order)
         await audit(world)
+
+
+# --- which coins, and at what cost ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Readings:
+    """A store of orders by address that counts how often it is asked; all of it was read to a block far above."""
+
+    orders: dict[str, Order]
+    asked: int = 0
+
+    async def reserved_inputs(self) -> frozenset[Outpoint]:
+        return frozenset()
+
+    async def deposits_read_to(self) -> BlockHeight:
+        return samples.TIP + 100
+
+    async def order_of_address(self, address: str) -> Order | None:
+        self.asked += 1
+        return self.orders.get(address)
+
+
+@dataclass
+class Purse:
+    utxos: list[Utxo]
+
+    async def inputs(self) -> list[Utxo]:
+        return self.utxos
+
+
+def opening(store: Readings, utxos: list[Utxo], reserve: int) -> Opening:
+    offer = ChannelOffer(OPTIONS, reserve=Sat(reserve))
+    return Opening(None, None, Purse(utxos), store, offer, failpoints.none)  # type: ignore[arg-type]
+
+
+def coin(number: int, sat: int, address: str) -> Utxo:
+    return Utxo(Outpoint(number.to_bytes(32, "big").hex(), 0), Sat(sat), address)
+
+
+async def test_what_customers_paid_costs_a_new_order_nothing() -> None:
+    """A thousand earned payments lie in the wallet, smaller than the coin that is enough: no order is read for them;
+    nor when all coins together are too few."""
+    utxos = [coin(number, 50_000, f"bcrt1q{number}") for number in range(1, 1_001)]
+    store = Readings({})
+    chosen = await opening(store, [*utxos, coin(0, 10_000_000, "own")], 0).inputs_for(samples.CHANNEL_TERMS, 1_000)
+    assert (chosen, store.asked) == ((coin(0, 1, "").outpoint,), 1)
+    store.asked = 0
+    assert await opening(store, utxos, 100_000_000).inputs_for(samples.CHANNEL_TERMS, 1_000) is None
+    assert store.asked == 0
+
+
+COINS = st.lists(st.tuples(st.integers(1, 4_000_000), st.sampled_from(["own", "earned", "owed"])), max_size=8)
+
+
+@given(COINS, st.sampled_from([0, 1, 500_000, 3_000_000]), st.sampled_from([253, 1_000, 50_000]))
+async def test_the_coins_chosen_are_those_of_all_that_are_ours(
+    drawn: list[tuple[int, str]], reserve: int, sat_per_kw: int
+) -> None:
+    """Looking at no more coins than are enough chooses the same as looking at all of them, with the same reserve."""
+    utxos, ours, orders = [], [], {}
+    for number, (sat, kind) in enumerate(drawn):
+        utxo = coin(number, sat, f"{kind}{number}")
+        utxos.append(utxo)
+        if kind != "owed":
+            ours.append(utxo)
+        if kind != "own":
+            state = State.COMPLETED if kind == "earned" else State.PAID
+            order = samples.onchain_order_in(state, samples.CHANNEL_TERMS)
+            deposit = replace(samples.DEPOSIT, outpoint=utxo.outpoint)
+            orders[utxo.address] = replace(order, onchain=replace(samples.ONCHAIN, deposits=(deposit,)))
+    wanted = capacity(samples.CHANNEL_TERMS)
+    expected = coins.choose(ours, wanted, sat_per_kw, Sat(reserve))
+    found = await opening(Readings(orders), utxos, reserve).inputs_for(samples.CHANNEL_TERMS, sat_per_kw)
+    assert found == expected

@@ -15,17 +15,26 @@ OTHER_WEIGHT = 560
 """Everything else of a transaction that pays to one address: overhead, its output (of a channel, too), change."""
 
 
+def largest_first(utxos: Iterable[Utxo]) -> list[Utxo]:
+    return sorted(utxos, key=lambda utxo: (-int(utxo.amount), utxo.outpoint))
+
+
+def fee(inputs: int, sat_per_kw: int) -> int:
+    """In satoshi, rounded up."""
+    return -(-sat_per_kw * (OTHER_WEIGHT + INPUT_WEIGHT * inputs) // 1000)
+
+
 def choose(free: Iterable[Utxo], wanted: Sat, sat_per_kw: int, reserve: Sat = Sat(0)) -> tuple[Outpoint, ...] | None:
     """The largest outputs first, so that inputs are few: enough for `wanted` and the fee, leaving `reserve` in all.
     None when there is not enough."""
-    coins = sorted(free, key=lambda utxo: (-int(utxo.amount), utxo.outpoint))
-    total = sum(int(utxo.amount) for utxo in coins)
+    utxos = largest_first(free)
+    total = sum(int(utxo.amount) for utxo in utxos)
     chosen: list[Outpoint] = []
     amount = 0
-    for utxo in coins:
+    for utxo in utxos:
         chosen.append(utxo.outpoint)
         amount += int(utxo.amount)
-        fee = -(-sat_per_kw * (OTHER_WEIGHT + INPUT_WEIGHT * len(chosen)) // 1000)
-        if amount >= int(wanted) + fee:
-            return tuple(chosen) if total - int(wanted) - fee >= int(reserve) else None
+        needed = int(wanted) + fee(len(chosen), sat_per_kw)
+        if amount >= needed:
+            return tuple(chosen) if total - needed >= int(reserve) else None
     return None

@@ -7,7 +7,6 @@ same ones, and an unknown outcome is settled by their fate before anything else 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -60,22 +59,36 @@ class Opening:
 
     async def inputs_for(self, terms: ChannelTerms, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
         """Free wallet outputs that fund the channel and leave the reserve; None when there are not enough."""
+        if self.offer is None:
+            return None
         taken = await self.store.reserved_inputs()
-        free = await self._ours([utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken])
-        return None if self.offer is None else coins.choose(free, capacity(terms), sat_per_kw, self.offer.reserve)
+        free = [utxo for utxo in await self.wallet.inputs() if utxo.outpoint not in taken]
+        wanted, reserve = capacity(terms), self.offer.reserve
+        if coins.choose(free, wanted, sat_per_kw, reserve) is None:
+            return None
+        ours = await self._ours(free, wanted + reserve, sat_per_kw)
+        return coins.choose(ours, wanted, sat_per_kw, reserve)
 
-    async def _ours(self, coins: Iterable[Utxo]) -> list[Utxo]:
-        """What a customer paid is not spent before it is earned: it may have to go back, from that very output. An
-        order is read once, however many outputs were paid to its address."""
+    async def _ours(self, utxos: Iterable[Utxo], enough: Sat, sat_per_kw: int) -> list[Utxo]:
+        """What a customer paid is not spent before it is earned: it may have to go back, from that very output.
+
+        The largest of ours, no more than are enough with their fee: what customers paid piles up in the wallet, and an
+        order must not cost more for it. An order is read once, however many outputs were paid to its address.
+        """
         tip = await self.store.deposits_read_to()
-        by_address: defaultdict[str, list[Utxo]] = defaultdict(list)
-        for utxo in coins:
-            by_address[utxo.address].append(utxo)
+        earned: dict[str, frozenset[Outpoint] | None] = {}
         ours: list[Utxo] = []
-        for address, utxos in by_address.items():
-            order = await self.store.order_of_address(address)
-            earned = None if order is None else deposits.free_to_spend(order, tip)
-            ours += [utxo for utxo in utxos if earned is None or utxo.outpoint in earned]
+        total = 0
+        for utxo in coins.largest_first(utxos):
+            if utxo.address not in earned:
+                order = await self.store.order_of_address(utxo.address)
+                earned[utxo.address] = None if order is None else deposits.free_to_spend(order, tip)
+            of_order = earned[utxo.address]
+            if of_order is None or utxo.outpoint in of_order:
+                ours.append(utxo)
+                total += int(utxo.amount)
+                if total >= int(enough) + coins.fee(len(ours), sat_per_kw):
+                    break
         return ours
 
     async def choose_inputs(self, order: Order) -> Event | PutOff:

@@ -142,7 +142,7 @@ def take_unconfirmed(patches: Patches) -> None:
 def spend_customers_deposits(patches: Patches) -> None:
     """The smallest first, so that an opening comes to them at all: what customers pay is small."""
 
-    async def ours(_self: Opening, utxos: Iterable[Utxo]) -> list[Utxo]:
+    async def ours(_self: Opening, utxos: Iterable[Utxo], _enough: Sat, _sat_per_kw: int) -> list[Utxo]:
         return list(utxos)
 
     def choose(
