@@ -13,15 +13,7 @@ from typing import TypeVar
 from lsps import failpoints, logs
 from lsps.clock import Clock, SystemClock
 from lsps.failpoints import Failpoint
-from lsps.node.contract import (
-    Invoices,
-    Node,
-    NodeInfo,
-    PeerOnline,
-    Resumed,
-    Wallet,
-    require,
-)
+from lsps.node.contract import Invoices, Node, NodeInfo, PeerOnline, Resumed, Wallet, require
 from lsps.node.router import Router
 from lsps.orders.events import Rules
 from lsps.protocol import lsps0, lsps1, lsps7
@@ -181,26 +173,9 @@ class Service:
             offer.lsps1,
             self._failpoint,
         )
-        routes: list[Route] = []
-        if offer.lsps1 is not None:
-            channel_shop = Lsps1(offer.lsps1, desk, opening, node.messages)
-            routes += [
-                Route(lsps1.GET_INFO, channel_shop.get_info),
-                Route(lsps1.CREATE_ORDER, channel_shop.create_order),
-                Route(lsps1.GET_ORDER, channel_shop.get_order),
-            ]
-        if offer.lsps7 is not None:
-            extension_shop = Lsps7(offer.lsps7, desk)
-            routes += [
-                Route(lsps7.GET_EXTENDABLE_CHANNELS, extension_shop.get_extendable_channels),
-                Route(lsps7.CREATE_ORDER, extension_shop.create_order),
-                Route(lsps7.GET_ORDER, extension_shop.get_order),
-            ]
-        protocols = tuple(number for number, part in ((1, offer.lsps1), (7, offer.lsps7)) if part is not None)
-        routes.append(Route(lsps0.LIST_PROTOCOLS, Lsps0(protocols).list_protocols))
         dispatcher = Dispatcher(
             node.messages,
-            tuple(routes),
+            self._routes(desk, opening),
             self._in_work,
             offer.limits,
             shapes,
@@ -219,6 +194,28 @@ class Service:
             failpoint=self._failpoint,
         )
         return dispatcher, schedule
+
+    def _routes(self, desk: OrderDesk, opening: Opening) -> tuple[Route, ...]:
+        """What is offered, method by method."""
+        offer = self._offer
+        routes: list[Route] = []
+        if offer.lsps1 is not None:
+            channel_shop = Lsps1(offer.lsps1, desk, opening, self._node.messages)
+            routes += [
+                Route(lsps1.GET_INFO, channel_shop.get_info),
+                Route(lsps1.CREATE_ORDER, channel_shop.create_order),
+                Route(lsps1.GET_ORDER, channel_shop.get_order),
+            ]
+        if offer.lsps7 is not None:
+            extension_shop = Lsps7(offer.lsps7, desk)
+            routes += [
+                Route(lsps7.GET_EXTENDABLE_CHANNELS, extension_shop.get_extendable_channels),
+                Route(lsps7.CREATE_ORDER, extension_shop.create_order),
+                Route(lsps7.GET_ORDER, extension_shop.get_order),
+            ]
+        protocols = tuple(number for number, part in ((1, offer.lsps1), (7, offer.lsps7)) if part is not None)
+        routes.append(Route(lsps0.LIST_PROTOCOLS, Lsps0(protocols).list_protocols))
+        return tuple(routes)
 
     def _has_channel(self, peer: NodeId) -> bool:
         return bool(self._mirror.of_peer(peer))
