@@ -266,6 +266,18 @@ def test_misuse_with_json(argv: tuple[str, ...], capsys: pytest.CaptureFixture[s
     assert err.startswith("usage: lsps")
 
 
+@pytest.mark.parametrize("name", ["", *NAMES])
+def test_help_fits_a_narrow_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 80 columns no line of help is torn by the terminal, but for an example that is longer than that."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([name, "--help"] if name else ["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if len(line) > 80 and not line.startswith("  lsps ")] == []
+    assert not name or all(len(line) <= 110 for line in lines)
+
+
 # --- ^C ---------------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,13 +16,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Prose is filled to the terminal's width; a paragraph with indented lines, examples or a table, stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.strip("\n").split("\n\n")
+        return "\n\n".join(
+            paragraph if "\n  " in paragraph or paragraph.startswith("  ") else textwrap.fill(paragraph, width)
+            for paragraph in paragraphs
+        )
+
+
 def add_command(
     commands: Commands, name: str, summary: str, description: str, *, json: bool = True, node: bool = True
 ) -> argparse.ArgumentParser:
     """A command's parser with what every command takes. `description` may go over lines and hold examples."""
-    parser = commands.add_parser(
-        name, help=summary, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = commands.add_parser(name, help=summary, description=description, formatter_class=HelpFormatter)
     if node:
         parser.add_argument(
             "--node", metavar="URL", help='the Lightning node; else LSPS_NODE, else `node = "…"` in lsps.toml'

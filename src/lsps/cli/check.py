@@ -29,7 +29,7 @@ that has no channels, so of LSPS7 less can be told. --pay also pays an order of 
   lsps check --list
 
 exit codes:
-  0  every MUST that could be told is kept; a SHOULD that is not is shown, and no more
+  0  every MUST that could be told is kept; a SHOULD that is not is only shown
   1  a MUST failed
   2  usage
   3  the node or the LSP cannot be reached

@@ -24,21 +24,22 @@ _EPILOG = """the node:
     lnd://HOST:PORT?tls_cert=PATH&macaroon=PATH
 
 to begin:
-  lsps demo                                          see it all on simulated nodes
-  lsps info --lsp 02…@lsp.example:9735               what an LSP offers
-  lsps leases                                        your channels, until when they are kept
-  lsps extend 850123x1x0 4320 --lsp 02…              30 days more
-  lsps serve                                         be an LSP
-  lsps ledger                                        what customers paid, and where it is
-  lsps backup FILE                                   a copy of its store, while it serves
-  lsps check 02…@lsp.example:9735                    whether an LSP keeps the specifications
+  lsps demo                              see it all on simulated nodes
+  lsps info --lsp 02…@lsp.example:9735   what an LSP offers
+  lsps leases                            your channels, until when they are kept
+  lsps extend 850123x1x0 4320 --lsp 02…  30 days more
+  lsps orders                            what you bought
+  lsps serve                             be an LSP
+  lsps ledger                            what customers paid, and where it is
+  lsps backup FILE                       a copy of its store, while it serves
+  lsps check 02…@lsp.example:9735        does it keep the specifications?
 
 exit codes:
   0    done
   1    failed, or refused by the LSP; a payment that failed
   2    usage, configuration
   3    the node or the LSP cannot be reached
-  4    stopped before paying: a fee limit, a rule that the LSP broke, or you said no
+  4    stopped before paying: a fee limit, a rule the LSP broke, or you said no
   5    paid, and not (yet) delivered: `lsps orders` tells
   130  interrupted
 """
@@ -69,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     root: argparse.ArgumentParser = _Parser(
-        prog="lsps", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="lsps", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=arguments.HelpFormatter
     )
     root.add_argument("--version", action=_Version)
     commands = root.add_subparsers(metavar="COMMAND", required=True)
