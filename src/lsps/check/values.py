@@ -43,16 +43,26 @@ def at(value: object, path: str) -> Any:
     return value
 
 
-def fields(value: object, path: str = "") -> Iterator[tuple[str, str, object]]:
-    """Every field at any depth: its dotted path, its own name, its value."""
+def fields(value: object) -> Iterator[tuple[str, str, object]]:
+    """Every field at any depth: its dotted path, its own name, its value. An LSP may nest as deep as it likes."""
+    ways = [_entries(value, "")]
+    while ways:
+        entry = next(ways[-1], None)
+        if entry is None:
+            ways.pop()
+            continue
+        path, name, inner = entry
+        if name is not None:
+            yield path, name, inner
+        ways.append(_entries(inner, f"{path}."))
+
+
+def _entries(value: object, before: str) -> Iterator[tuple[str, str | None, object]]:
+    """What a value holds itself; an item of a list has no name."""
     if isinstance(value, dict):
-        for name, inner in value.items():
-            here = f"{path}.{name}" if path else str(name)
-            yield here, str(name), inner
-            yield from fields(inner, here)
+        yield from ((f"{before}{name}", str(name), inner) for name, inner in value.items())
     elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from fields(inner, f"{path}.{index}")
+        yield from ((f"{before}{index}", None, inner) for index, inner in enumerate(value))
 
 
 def shown(value: object) -> str:
