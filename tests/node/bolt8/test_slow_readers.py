@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lsps.lightning.bolt1 import Connection, Event
 from lsps.lightning.messages import CustomMessage, Init, Ping
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.link import CLOSING_SECONDS, Link
@@ -86,6 +87,27 @@ async def test_a_flood_is_held_back_while_nobody_takes_it() -> None:
             while taken < sent:
                 item = await anext(stream)
                 taken += isinstance(item, Message) and item.peer == key.node_id
+        await flooder.close()
+
+
+async def test_a_flood_is_taken_in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much a peer sent, a turn of the event loop takes a little of it: others are served in between."""
+    portions: list[int] = []
+    receive = Connection.receive
+    async with host() as lsp:
+        flooder = await silent(lsp)
+        await flooder.until(Init)
+
+        def count(connection: Connection, data: bytes) -> list[Event]:
+            portions.append(len(data))
+            return receive(connection, data)
+
+        monkeypatch.setattr(Connection, "receive", count)
+        await says(flooder, *[bytes(60_000)] * 15)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while sum(portions) < 15 * 60_000:  # noqa: ASYNC110  # nobody is told of portions
+                await asyncio.sleep(0.001)
+        assert 2**10 < max(portions) <= 2**14
         await flooder.close()
 
 

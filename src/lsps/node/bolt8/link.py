@@ -4,7 +4,8 @@
 
 1. While the peer does not read what we write, we do not read what it writes (BOLT 1: precautions against ping floods).
 2. Nor do we while what it sent waits unread on our side, so a flood is held back by TCP and costs no memory.
-3. Time is told by the owner, once a tick, to all links: a link has no task and no timer of its own.
+3. Of what a peer sends a little is taken at a turn, so that a flood of small messages keeps nobody waiting for long.
+4. Time is told by the owner, once a tick, to all links: a link has no task and no timer of its own.
 """
 
 from __future__ import annotations
@@ -32,8 +33,15 @@ class LinkEnded(LspsError):
     """We ended the connection; the text says why."""
 
 
+READ_BYTES = 2**14
+"""Of one peer in one turn of the event loop: at most 455 messages, some 3 ms of work. asyncio takes 256 KiB: 50 ms."""
+
+
 class Owner(Protocol):
     """Who is told; none of these may wait."""
+
+    read_buffer: memoryview
+    """READ_BYTES that all links read into, one at a time: the event loop hands them over at once."""
 
     def on_made(self, link: Link) -> None: ...
     def on_open(self, link: Link) -> None: ...
@@ -42,7 +50,7 @@ class Owner(Protocol):
     def on_lost(self, link: Link) -> None: ...
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """`outgoing`: we made the connection. `now` is the owner's count of seconds."""
 
     __slots__ = (
@@ -157,11 +165,14 @@ class Link(asyncio.Protocol):
         if self.cause is None:
             self._flush()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._owner.read_buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.cause is not None:
             return
         self._heard = self.now
-        events = self._connection.receive(data)
+        events = self._connection.receive(bytes(self._owner.read_buffer[:nbytes]))
         self._flush()
         self._tell(events)
 

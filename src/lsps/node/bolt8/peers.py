@@ -20,7 +20,7 @@ from lsps.lightning.messages import CustomMessage, PeerError, PeerWarning
 from lsps.logs import event
 from lsps.node.bolt8.feed import Feed
 from lsps.node.bolt8.limits import Limits
-from lsps.node.bolt8.link import Link, LinkEnded
+from lsps.node.bolt8.link import READ_BYTES, Link, LinkEnded
 from lsps.node.contract import PeerOffline, PeerOnline
 from lsps.units import NodeId
 
@@ -53,6 +53,7 @@ class Peers:
             on_full=_drop_the_loudest,
         )
         self.events: Feed[PeerOnline | PeerOffline] = Feed(longest=_LONGEST_QUEUE)
+        self.read_buffer = memoryview(bytearray(READ_BYTES))
         self._local = local
         self._limits = limits
         self._clock = clock
