@@ -26,6 +26,7 @@ test: $(READY) ## the fast tests: pure parts, SQLite, simulated nodes
 	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk --ignore=tests/simulation/bugs -n 2
 
 $(FUZZ_READY): $(READY) requirements-fuzz.txt
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 14) and "atheris has no wheels for this Python yet: make clean, then make PYTHON=python3.13 fuzz. The fast tests replay seeds and corpus on any version.")'
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
 	@touch $@
 
