@@ -39,6 +39,10 @@ SELLING = replace(
 Caught = pytest.LogCaptureFixture
 
 
+def urlsafe(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 def everything(caplog: Caught) -> str:
     """Every record in every form in which a program may write it, and what it carries."""
     forms: list[Callable[[logging.LogRecord], str]] = [
@@ -150,6 +154,29 @@ async def test_commands_that_cannot_reach_lnd_tell_no_macaroon(tmp_path: Path, v
     result = await terminal.run("info", "--lsp", "02" + "11" * 32, "--node", node, *verbose)
     assert result.code != 0
     assert told(result.out + result.err, {"macaroon": macaroon, "its base64": base64.b64encode(macaroon)}) == []
+
+
+@pytest.mark.parametrize("form", [bytes.hex, lambda raw: raw.hex().upper(), urlsafe], ids=["hex", "HEX", "base64"])
+async def test_a_macaroon_in_place_of_its_path_is_not_shown(tmp_path: Path, form: Callable[[bytes], str]) -> None:
+    """Who copies an lndconnect URL's macaroon is told to save it in a file, without seeing it again."""
+    macaroon = b"\x02\x01\x03lnd\x02\xf8\x01" + bytes(range(40, 90))
+    (tmp_path / "tls.cert").write_text("no certificate")
+    node = f"lnd://127.0.0.1:1?tls_cert=tls.cert&macaroon={form(macaroon)}"
+    result = await Terminal(tmp_path).run("info", "--lsp", "02" + "11" * 32, "--node", node, "--verbose", "--json")
+    assert result.code == 2
+    assert "save it in a file" in result.err
+    assert told(result.out + result.err, {"macaroon": macaroon, "given": form(macaroon)}) == []
+
+
+async def test_a_key_in_place_of_its_path_is_not_shown(tmp_path: Path) -> None:
+    """Nor does it become the name of a file."""
+    key = hashlib.sha256(b"identity").digest()
+    node = f"bolt8://?key={key.hex()}"
+    result = await Terminal(tmp_path).run("info", "--lsp", "02" + "11" * 32, "--node", node, "--verbose", "--json")
+    assert result.code == 2
+    assert "save it in a file" in result.err
+    assert told(result.out + result.err, {"key": key}) == []
+    assert not (tmp_path / key.hex()).exists()
 
 
 BAD_CONFIGS = {

@@ -28,6 +28,8 @@ def new_key(secret: Callable[[int], bytes]) -> SecretKey:
 
 def kept_key(path: Path, secret: Callable[[int], bytes]) -> SecretKey:
     """The key in the file: 64 hex digits. Made, readable by its owner alone, if there is none. Raises BadKeyFile."""
+    if _DIGITS.fullmatch(os.fsencode(path.name)):
+        raise BadKeyFile("key: here stands a key itself, a secret: save it in a file, and name that")
     try:
         if path.is_dir():
             raise BadKeyFile(f"{path} is a directory: name a file in it")

@@ -22,6 +22,9 @@ from lsps.units import Network
 DEFAULT_RPC = "127.0.0.1:10009"
 """Where lnd listens for gRPC unless its rpclisten says otherwise."""
 
+_LND_IN_HEX, _LND_IN_BASE64 = "0201036c6e64", "AgEDbG5k"
+"""With these begins every macaroon of lnd's: version 2, then its location, "lnd"."""
+
 _logger = logging.getLogger("lsps.node")
 
 
@@ -55,7 +58,7 @@ def parse(url: str, base: Path = Path()) -> LndAddress:
         return LndAddress(
             _host_and_port(parts.netloc, "host"),
             seen_from(base, _required(options, "tls_cert")),
-            seen_from(base, _required(options, "macaroon")),
+            seen_from(base, _path_of_macaroon(options)),
         )
     if parts.path in ("", "/"):
         raise InvalidNodeUrl(
@@ -101,6 +104,14 @@ def _required(options: dict[str, str], name: str) -> str:
     if name not in options:
         raise InvalidNodeUrl(f"{name}=PATH is missing: lnd://HOST:PORT?tls_cert=PATH&macaroon=PATH")
     return options[name]
+
+
+def _path_of_macaroon(options: dict[str, str]) -> str:
+    """lndconnect:// URLs have the macaroon itself there: taken for a path, it would be shown in an error."""
+    text = _required(options, "macaroon")
+    if text.lower().startswith(_LND_IN_HEX) or text.startswith(_LND_IN_BASE64):
+        raise InvalidNodeUrl("macaroon: here stands a macaroon itself, a secret: save it in a file, and name that")
+    return text
 
 
 def _host_and_port(text: str, name: str) -> str:
