@@ -237,6 +237,38 @@ async def test_a_wallet_that_is_catching_up_hides_no_payment(
         assert await told(alice, order) == ("COMPLETED", "PAID")
 
 
+async def test_a_wallet_that_catches_up_while_it_is_read_hides_no_payment(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wallet has seen all blocks a moment after it was read, and the node says so: what was paid in those blocks is
+    found all the same."""
+    async with make_world(offer=ONCHAIN) as world:
+        (alice,) = world.peers
+        order = await order_channel(world, alice)
+        await world.kill()
+        await world.node.close()
+        await pay(world, order)
+        world.mine(300)
+        wallet = type(world.lsp.wallet)
+        info, deposits = SimulatedNode.info, wallet.deposits
+        behind = True
+
+        async def as_it_is(node: SimulatedNode) -> NodeInfo:
+            return replace(await info(node), synced=not behind)
+
+        async def late(of: object, since: BlockHeight) -> Sequence[Deposit]:
+            nonlocal behind
+            listed = () if behind else await deposits(of, since)  # type: ignore[arg-type]
+            behind = False
+            return listed
+
+        monkeypatch.setattr(SimulatedNode, "info", as_it_is)
+        monkeypatch.setattr(wallet, "deposits", late)
+        await world.start()
+        await world.pass_time(300)
+        assert await told(alice, order) == ("COMPLETED", "PAID")
+
+
 # --- refunds ----------------------------------------------------------------------------------------------------------
 
 

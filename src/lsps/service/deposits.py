@@ -81,6 +81,7 @@ class DepositReader:
     async def _read(self) -> None:
         tip = self._engine.now().tip
         read_to = await self._store.deposits_read_to()
+        reads_all = tip != read_to and await self._is_caught_up()
         buried = _below(min(tip, read_to), BURIED)
         changing = [order async for order in self._changing(buried)]
         since = min([buried, *_heights(changing, buried)])
@@ -95,12 +96,12 @@ class DepositReader:
             found = await self._store.order_of_address(address)
             if found is not None:
                 await self._tell(found, deposits, since)
-        if tip != read_to and await self._is_caught_up():
+        if reads_all:
             await self._store.set_deposits_read_to(tip)
 
     async def _is_caught_up(self) -> bool:
         """After days off, a node knows the tip at once and its wallet sees the blocks before it later: until then they
-        are to be read again."""
+        are to be read again. So this is asked before the wallet is read."""
         async with timeout(self._clock, READ_SECONDS):
             return (await self._info()).synced
 
