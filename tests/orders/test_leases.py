@@ -52,6 +52,16 @@ def test_a_bought_channel_takes_over_a_recorded_lease(recorded: int, expected: i
     assert lease == replace(BOUGHT, expiration_block=TIP + expected, ended=True, version=3)
 
 
+@pytest.mark.parametrize(("extended", "expected"), [(144, 144 + 4_320), (-10, 4_320)], ids=["running", "lapsed"])
+def test_a_bought_channel_adds_to_an_extension_that_came_first(extended: int, expected: int) -> None:
+    """The channel was extended while its opening's outcome was unknown: both were paid for, so the blocks add up, and
+    the extension stays listed."""
+    before = leases.recorded(FUNDING_OUTPOINT.channel_id(), LSP, PEER, TIP + extended)
+    before = replace(before, extension_order_ids=(OrderId("x"),), version=1)
+    lease = leases.begin(order_in(State.FULFILLING, CHANNEL_TERMS), CHANNEL_TERMS, FUNDING_OUTPOINT, before, NOW)
+    assert lease == replace(BOUGHT, expiration_block=TIP + expected, extension_order_ids=(OrderId("x"),), version=1)
+
+
 @given(st.integers(0, 5_000))
 def test_confirmation_adds_exactly_the_waiting_blocks(waited: int) -> None:
     """expiration_block becomes confirmation height + channel_expiry_blocks."""

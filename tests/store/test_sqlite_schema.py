@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lsps.store.orders import StoreUnavailable, VersionConflict
+from lsps.store.orders import Change, StoreUnavailable, TokenCount, UnpaidCount, VersionConflict
 from lsps.store.sqlite.journal import open_journal
 from lsps.store.sqlite.opening import open_order_store_read_only
 from lsps.store.sqlite.schema import JOURNAL, ORDERS, migrations
+from lsps.units import BlockHeight
 from tests.store import samples
-from tests.store.opened import by_hand, open_here
+from tests.store.opened import by_hand, open_here, open_inline
 from tests.store.samples import START
 
 
@@ -95,3 +97,48 @@ async def test_another_process_migrated_first(tmp_path: Path) -> None:
         await open_journal(path).close()
     with by_hand(path) as file:
         assert file.execute("PRAGMA user_version").fetchone() == (len(migrations(JOURNAL)),)
+
+
+async def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Orders, leases, effects, reserved inputs, tokens and the secret of a store from before on-chain payments are the
+    same afterwards; orders go on from their versions, and the counts of unpaid ones with them."""
+    changes = [
+        samples.placed("unpaid", token="TOKEN", token_uses=5),
+        samples.paid("paid"),
+        samples.fulfilling("fulfilling", "coin"),
+        samples.failed("failed"),
+        Change(lease=samples.lease_of("leased")),
+    ]
+    new = open_inline(tmp_path / "new.db").store
+    for change in changes:
+        await new.commit(change, START)
+    secret, orders = await new.preimage_secret(), await new.newest_orders(None, 10)
+    await new.close()
+    old = tmp_path / "old.db"
+    _as_of_the_first_schema(tmp_path / "new.db", old)
+    store = open_inline(old).store
+    assert (await store.preimage_secret(), await store.newest_orders(None, 10)) == (secret, orders)
+    assert await store.lease(samples.channel_id("leased")) == replace(samples.lease_of("leased"), version=1)
+    assert await store.reserved_inputs() == {samples.outpoint("coin")}
+    assert len(await store.due_effects(START, 10)) == 2
+    assert await store.token_count("TOKEN") == TokenCount(1, 0)
+    assert await store.unpaid(samples.PEER) == UnpaidCount(1, 1)
+    assert await store.deposits_read_to() == BlockHeight(0)
+    assert (await samples.expire(store, "unpaid")).version == 2
+    assert await store.unpaid(samples.PEER) == UnpaidCount(0, 0)
+    await store.commit(samples.placed_onchain("onchain"), START)
+    assert await store.order_of_address("bcrt1onchain") is not None
+    await store.close()
+
+
+def _as_of_the_first_schema(source: Path, target: Path) -> None:
+    """The same rows, in the columns that there were then."""
+    with by_hand(target) as file:
+        file.executescript(migrations(ORDERS)[0])
+        file.execute(f"PRAGMA application_id = {ORDERS.application_id}")
+        file.execute("PRAGMA user_version = 1")
+        file.execute("ATTACH ? AS now", (str(source),))
+        tables = ("lsps", "orders", "leases", "extensions", "effects", "reserved_inputs", "tokens")
+        for table in tables:
+            columns = ", ".join(row[1] for row in file.execute(f"PRAGMA main.table_info({table})"))
+            file.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")  # noqa: S608

@@ -29,7 +29,8 @@ def channel_expires_at(terms: ChannelTerms, funded_at: datetime) -> datetime:
 def begin(order: Order, terms: ChannelTerms, funding: Outpoint, recorded: Lease | None, now: Now) -> Lease:
     """The lease of a channel just funded: counted from the tip until its confirmation height is known.
 
-    `recorded`: one that the operator recorded before the opening's outcome was known; it is taken over, never lowered.
+    `recorded`: one that there was before the opening's outcome was known; it is taken over, never lowered. Was it
+    extended, both have been paid for, and their blocks add up.
     """
     expiration_block = now.tip + terms.channel_expiry_blocks
     begun = Lease(
@@ -44,7 +45,15 @@ def begin(order: Order, terms: ChannelTerms, funding: Outpoint, recorded: Lease 
     if recorded is None:
         return begun
     until = max(recorded.expiration_block, expiration_block)
-    return replace(begun, expiration_block=until, ended=recorded.ended, version=recorded.version)
+    if recorded.extension_order_ids:
+        until = max(recorded.expiration_block, now.tip) + terms.channel_expiry_blocks
+    return replace(
+        begun,
+        expiration_block=until,
+        extension_order_ids=recorded.extension_order_ids,
+        ended=recorded.ended,
+        version=recorded.version,
+    )
 
 
 def blocks_left(lease: Lease | None, tip: BlockHeight) -> int:
