@@ -272,11 +272,11 @@ async def test_a_node_that_stays_away_leaves_the_outcome_open() -> None:
         async def away(*_: Any) -> Any:
             raise NodeUnreachable("our node is away")
 
-        async def unknown_then_away(_: bytes) -> Any:
+        async def away_from_now_on(*_: Any) -> Any:
             patch(payments, "lookup", away)
+            return await away()
 
-        patch(payments, "pay", away)
-        patch(payments, "lookup", unknown_then_away)
+        patch(payments, "pay", away_from_now_on)
         with pytest.raises(PaidNotDelivered, match="outcome is unknown"):
             await lsp.lsps7.extend(scid(market), blocks=BLOCKS, max_fee=LIMIT)
         assert market.journal.states() == [EntryState.PAYING]

@@ -23,7 +23,7 @@ from lsps.client.terms import Offer, Progress, Step
 from lsps.node.contract import InvoiceState, PaymentStatus
 from lsps.node.simulated.clock import settle
 from lsps.store.journal import Entry, EntryState
-from lsps.units import Msat, Sat, Scid
+from lsps.units import BlockHeight, Msat, Sat, Scid
 from tests.client.fake_lsp import FEE, Json, Shop, shop
 from tests.client.fakes import patch, until
 from tests.client.test_client_extend import BLOCKS, LIMIT, bolt11_of, scid
@@ -412,6 +412,54 @@ async def test_two_processes_with_the_same_wish_pay_once() -> None:
             assert len(await market.sent()) == 1
             for task in pending:
                 task.cancel()
+
+
+@pytest.mark.parametrize(("slow", "quick"), [("bolt11", "onchain"), ("onchain", "bolt11")])
+@pytest.mark.parametrize("ended", [False, True])
+async def test_one_order_is_not_paid_both_ways(slow: str, quick: str, ended: bool) -> None:
+    """One process asks a person, another pays the same order meanwhile, the other way: the first one
+    follows that."""
+    async with shop() as market:
+        market.lsp.takes_onchain = True
+        market.lsp.on_held = "keep"
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def say_yes_later(_: Offer) -> bool:
+            asked.set()
+            await answer.wait()
+            return True
+
+        async with market.client() as lsp:
+            wish: Json = {"blocks": BLOCKS, "max_fee": LIMIT}
+            await lsp.lsps7.extend(scid(market), **wish, pay_with="onchain", pay=False)
+            waits = asyncio.create_task(lsp.lsps7.extend(scid(market), **wish, pay_with=slow, confirm=say_yes_later))
+            await asked.wait()
+            pays = asyncio.create_task(lsp.lsps7.extend(scid(market), **wish, pay_with=quick))
+            is_paid = is_published if quick == "onchain" else is_held
+            await until(lambda: is_paid(market))
+            if ended:
+                if quick == "bolt11":
+                    await market.lsp.take("order-1")
+                await market.lsp.deliver("order-1")
+                await pays
+            answer.set()
+            if ended:
+                assert (await waits).delivered
+            else:
+                await market.net.clock.sleep(30)
+                assert not waits.done()
+                waits.cancel()
+            pays.cancel()
+        assert market.orders_asked() == 1
+        paid = len(await market.sent()), await is_published(market)
+        assert paid == ((0, True) if quick == "onchain" else (1, False))
+        assert market.journal.states() == [EntryState.COMPLETED if ended else EntryState.PAYING]
+
+
+async def is_published(market: Shop) -> bool:
+    """Whether the LSP's wallet knows of a payment for its order."""
+    address = market.lsp.orders["order-1"]["payment"]["onchain"]["address"]
+    return any(deposit.address == address for deposit in await market.lsp.node.wallet.deposits(BlockHeight(0)))
 
 
 async def never_mind(_: Offer) -> bool:

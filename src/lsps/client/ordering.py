@@ -81,10 +81,7 @@ class Ordering(Generic[O, D]):
             bill = await self._agree(standing, option)
             if bill is None:
                 return Outcome(standing.order, None, None, None, standing.resumed)
-            await self._claim(record)
-            self._customer.failpoint("client_paying")
-            self._terms.tell(Step.PAYING, f"paying {option.order_total_sat} sat", record.order_id)
-            sent = await bill.pay(record)
+            sent = await self._claim(record) or await self._pay(record, bill)
         except StoppedBeforePaying as stopped:
             await record.end_unpaid(EntryState.ABANDONED, str(stopped))
             raise
@@ -190,15 +187,22 @@ class Ordering(Generic[O, D]):
             order=standing.order,
         )
 
-    async def _claim(self, record: Record) -> None:
+    async def _claim(self, record: Record) -> Sent | None:
         """Say in the journal that this order is being paid, unless another one of the same is: two processes may have
-        begun at once. Raises OrderInFlight."""
+        begun at once. What another process paid for this very order meanwhile, in whatever way, is followed instead.
+        Raises OrderInFlight."""
         await record.claim()
-        if self._terms.new:
-            return
+        if (sent := await self._unfinished.paid_meanwhile(record)) is not None or self._terms.new:
+            return sent
         for other in await self._unfinished.entries():
             if other.state is EntryState.PAYING and other.number != record.entry.number:
                 raise OrderInFlight(other.order_id or OrderId(""))
+        return None
+
+    async def _pay(self, record: Record, bill: Bill) -> Sent:
+        self._customer.failpoint("client_paying")
+        self._terms.tell(Step.PAYING, f"paying {bill.option.order_total_sat} sat", record.order_id)
+        return await bill.pay(record)
 
     # --- after paying -----------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from lsps.store.journal import Entry, EntryState
 _UNANSWERED_FOR = timedelta(days=1)
 """After that an order whose reply was lost has long expired."""
 _LOOKED_THROUGH = 1_000
-"""Entries of the journal, for one that was not delivered."""
+"""Entries of the journal, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,14 @@ class Unfinished(Generic[O, D]):
                 continue
             if entry.state in {EntryState.COMPLETED, EntryState.NOT_DELIVERED}:
                 return None if entry.state is EntryState.COMPLETED else entry
+        return None
+
+    async def paid_meanwhile(self, record: Record) -> Sent | None:
+        """What another process has paid for this order, since this one looked."""
+        for entry in await self._customer.journal.newest(_LOOKED_THROUGH):
+            if entry.number == record.entry.number:
+                standing = await self._if_paid(entry)
+                return None if standing is None else standing.sent
         return None
 
     async def unpaid(self) -> Standing[O] | None:
