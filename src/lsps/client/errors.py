@@ -183,7 +183,8 @@ class OrderFailed(PaymentNotMade):
 
 
 class NotDelivered(LspsError):
-    """The LSP says COMPLETED, but our own node or the LSP's list does not show what was bought."""
+    """The LSP says COMPLETED, but our own node or the LSP's list does not show what was bought; or it says FAILED and
+    has the payment. The same call again looks again; only with `new` it orders again."""
 
     def __init__(self, text: str, *, lsp: NodeId, order_id: OrderId) -> None:
         super().__init__(f"{text}. Keep this to talk to the LSP: order {sanitize(order_id, limit=64)} at {lsp}")

@@ -95,7 +95,8 @@ class Lsps1:
         `required_confirmations` and `funding_confirms_within_blocks`: None is what the LSP allows, 1 and 6 at least;
         `zero_conf` is 0 confirmations. `token` and `refund_address` may be left out.
 
-        An unfinished purchase with the same parameters is gone on with instead of ordering again, unless `new`;
+        An unfinished purchase with the same parameters, or one that was paid and not delivered, is gone on with instead
+        of ordering again, unless `new`: that is refused while a payment is in flight (OrderInFlight).
         `pay=False` stops before paying, so that the same call without it goes on. `confirm` is asked before paying;
         without it, `max_fee` alone decides, and an invoice of another payee than the LSP is refused.
         `accept_violation` names rules (of severity SHOULD) that the LSP may break.
