@@ -251,7 +251,7 @@ class Regtest:
         await eventually(f"channel {channel_point} is closed", closed)
 
 
-async def eventually(what: str, holds: Callable[[], Awaitable[bool]], timeout: float = 30) -> None:
+async def eventually(what: str, holds: Callable[[], Awaitable[bool]], timeout: float = 60) -> None:
     """Waits until `holds()`; raises ProcessError naming `what` when `timeout` seconds have passed."""
     deadline = time.monotonic() + timeout
     while not await holds():
