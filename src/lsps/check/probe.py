@@ -138,9 +138,12 @@ class Probe:
 
     async def send_request(self, payload: bytes, request_id: str | int) -> Reply:
         """As `request`, for a payload that is written already."""
-        self._asked = exchange = await self._send(payload, request_id)
-        answered = await self._answered(exchange)
-        self._asked = None
+        self._asked = exchange = Exchange(payload)
+        try:
+            await self._send(exchange, request_id)
+            answered = await self._answered(exchange)
+        finally:
+            self._asked = None
         if answered and self._answers[id(exchange)].get("id") == request_id:
             return Reply(self._answers[id(exchange)], exchange)
         await self._still_listening("a request that it did not answer")
@@ -150,9 +153,12 @@ class Probe:
 
     async def send_bad(self, payload: bytes) -> tuple[Reply | None, bool]:
         """What comes as the answer to a bad payload, and whether a good request is answered after it."""
-        self._bad = exchange = await self._send(payload, None)
-        answered = await self._answered(exchange)
-        self._bad = None
+        self._bad = exchange = Exchange(payload)
+        try:
+            await self._send(exchange, None)
+            answered = await self._answered(exchange)
+        finally:
+            self._bad = None
         listens = await self._still_listening("a bad payload")
         return (Reply(self._answers[id(exchange)], exchange) if answered else None), listens
 
@@ -162,7 +168,7 @@ class Probe:
         for method, params in methods:
             request_id = self.fresh_id()
             message = {"jsonrpc": "2.0", "method": method, "params": params, "id": request_id}
-            exchanges.append(await self._send(msgspec.json.encode(message), request_id))
+            exchanges.append(await self._send(Exchange(msgspec.json.encode(message)), request_id))
         for exchange in exchanges:
             await self._answered(exchange)
         return exchanges
@@ -170,7 +176,7 @@ class Probe:
     async def open(self) -> None:
         """The first request of all. Raises Unreachable when nothing comes."""
         request_id = self.fresh_id()
-        exchange = await self._send(_ping(request_id), request_id)
+        exchange = await self._send(Exchange(_ping(request_id)), request_id)
         if not await self._answered(exchange) and not self.unasked.received:
             raise Unreachable(
                 f"{self.lsp} did not answer {PING} within {self.times.answer:g} seconds: it is no LSP, or does not run"
@@ -183,16 +189,16 @@ class Probe:
     async def sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
 
-    async def _send(self, payload: bytes, request_id: str | int | None) -> Exchange:
+    async def _send(self, exchange: Exchange, request_id: str | int | None) -> Exchange:
+        """What the answer is known by is set before: it may be here before the node says that it sent."""
         if self.deaf_after is not None:
             raise Untold(f"the LSP answers nothing any more, since {self.deaf_after}")
-        exchange = Exchange(payload)
         self.conversation.append(exchange)
         self.looked_at.append(exchange)
         if request_id is not None:
             self._by_id[request_id] = exchange
         await self._messages.connect(self.lsp, self._address)  # it may have cut the connection
-        await self._messages.send(self.lsp, payload)
+        await self._messages.send(self.lsp, exchange.sent or b"")
         return exchange
 
     async def _answered(self, exchange: Exchange) -> bool:
@@ -219,7 +225,7 @@ class Probe:
     async def _pings(self) -> bool:
         request_id = self.fresh_id()
         seen = list(self.looked_at)
-        answered = await self._answered(await self._send(_ping(request_id), request_id))
+        answered = await self._answered(await self._send(Exchange(_ping(request_id)), request_id))
         if answered:
             self.looked_at = seen
         return answered
