@@ -89,7 +89,7 @@ async def our_lsp(net: Net) -> AsyncIterator[str]:
         offer = Offer(
             lsps1=ChannelOffer(options),
             lsps7=ExtensionOffer(extend_unleased_channels=Unleased.ALL),
-            payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1_000)),
+            payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1)),
         )
         store = open_order_store(directory / "lsp.db", net.lsp.node_id, rules_of(offer))
         stack.push_async_callback(store.close)

@@ -12,7 +12,7 @@ from lsps.check.lsps0 import UNKNOWN_PARAMETERS
 from lsps.check.probe import PING
 from lsps.lightning import bolt11
 from lsps.lightning.keys import SecretKey
-from lsps.node.contract import Channel
+from lsps.node.contract import Channel, Payment
 from tests.check.faulty import Answer, Asked, Fault, World
 
 MAINNET_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -26,22 +26,27 @@ class Mutant:
     fault: Fault
     caught_by: frozenset[str]
     change: Callable[[Channel], Channel] | None = None
-
-    @property
-    def pays(self) -> bool:
-        return any(check_id.startswith("LP") for check_id in self.caught_by)
+    outcome: Callable[[Payment], Payment] | None = None
+    pays: bool = False
+    """Whether it shows only when an order is paid: all checks run then, and with --pay."""
 
 
 class Mutants:
     """A table of mutants, written line by line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pays: bool = False) -> None:
         self.all: list[Mutant] = []
+        self._pays = pays
 
     def __call__(
-        self, name: str, fault: Fault, *caught_by: str, change: Callable[[Channel], Channel] | None = None
+        self,
+        name: str,
+        fault: Fault,
+        *caught_by: str,
+        change: Callable[[Channel], Channel] | None = None,
+        outcome: Callable[[Payment], Payment] | None = None,
     ) -> None:
-        self.all.append(Mutant(name, fault, frozenset(caught_by), change))
+        self.all.append(Mutant(name, fault, frozenset(caught_by), change, outcome, self._pays))
 
 
 When = Callable[[Asked], bool]
@@ -185,6 +190,7 @@ MISMATCH = {
     "message": "Option mismatch",
     "data": {"property": "max_channel_expiry_blocks", "message": "no"},
 }
+REJECTED = {"code": 1, "message": "Client rejected", "data": {"message": "no"}}
 GET_INFO = "lsps1.get_info"
 CREATE1, GET1 = "lsps1.create_order", "lsps1.get_order"
 CREATE7, GET7, LIST7 = "lsps7.create_order", "lsps7.get_order", "lsps7.get_extendable_channels"

@@ -18,12 +18,12 @@ from lsps.check.runner import run_checks
 from lsps.check.subject import Spending
 from lsps.clock import SystemClock
 from lsps.lightning.keys import SecretKey
-from lsps.node.contract import Channel, Message, Resumed
+from lsps.node.contract import Channel, Message, Payment, Resumed
 from lsps.node.simulated.node import SimulatedChannels, SimulatedNode, SimulatedPayments
 from lsps.protocol.lsps1 import Options
 from lsps.service.offer import ChannelOffer, ExtensionOffer, Offer, PaymentTerms, Unleased
 from lsps.testing import network
-from lsps.units import NodeId, Sat
+from lsps.units import Msat, NodeId, Sat
 
 SELLING = Offer(
     lsps1=ChannelOffer(
@@ -41,7 +41,7 @@ SELLING = Offer(
         )
     ),
     lsps7=ExtensionOffer(extend_unleased_channels=Unleased.ALL),
-    payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1_000)),
+    payment=PaymentTerms(onchain=True, min_onchain_payment=Sat(1), min_onchain_payment_confirmations=0),
 )
 """Every option can be missed by an order that keeps the others' own bounds."""
 
@@ -170,6 +170,15 @@ class FaultyChannels(SimulatedChannels):
         return tuple(self.change(channel) for channel in await super().list())
 
 
+class FaultyPayments(SimulatedPayments):
+    """The client's payments, whose outcome is what a fault of the LSP would make of it."""
+
+    outcome: Callable[[Payment], Payment]
+
+    async def pay(self, invoice: str, max_fee: Msat) -> Payment:
+        return self.outcome(await super().pay(invoice, max_fee))
+
+
 class FaultyNode:
     """contract.Node with the faulty messages; everything else is the client's own node. `key` is the LSP's."""
 
@@ -177,8 +186,9 @@ class FaultyNode:
         self,
         node: SimulatedNode,
         messages: FaultyMessages,
-        change: Callable[[Channel], Channel] | None,
         key: SecretKey,
+        change: Callable[[Channel], Channel] | None = None,
+        outcome: Callable[[Payment], Payment] | None = None,
     ) -> None:
         self.node = node
         self.key = key
@@ -193,11 +203,17 @@ class FaultyNode:
         if change is not None:
             self.channels = FaultyChannels(node._access)
             self.channels.change = change
+        if outcome is not None:
+            self.payments = payments = FaultyPayments(node._access)
+            payments.outcome = outcome
 
 
 @asynccontextmanager
 async def faulty_lsp(
-    fault: Fault = no_fault, change: Callable[[Channel], Channel] | None = None, offer: Offer = SELLING
+    fault: Fault = no_fault,
+    change: Callable[[Channel], Channel] | None = None,
+    outcome: Callable[[Payment], Payment] | None = None,
+    offer: Offer = SELLING,
 ) -> AsyncIterator[tuple[FaultyNode, NodeId, ImpatientClock]]:
     """A client's node, connected to an LSP with a fault and a channel; the LSP's id; the clock to check with."""
     async with network(offer=offer) as net:
@@ -215,7 +231,7 @@ async def faulty_lsp(
 
         node = nodes.another(nodes.clients[0])
         messages = FaultyMessages(node, world, remembering, clock)
-        yield FaultyNode(node, messages, change, world.key), nodes.lsp.node_id, clock
+        yield FaultyNode(node, messages, world.key, change, outcome), nodes.lsp.node_id, clock
         await node.close()
 
 
@@ -223,9 +239,10 @@ async def check_faulty(
     fault: Fault,
     checks: tuple[Check, ...],
     change: Callable[[Channel], Channel] | None = None,
+    outcome: Callable[[Payment], Payment] | None = None,
     *,
     pay: bool = False,
 ) -> Report:
-    async with faulty_lsp(fault, change) as (node, lsp, clock):
+    async with faulty_lsp(fault, change, outcome) as (node, lsp, clock):
         spending = Spending(Sat(100_000)) if pay else None
         return await run_checks(node, lsp, checks=checks, spending=spending, clock=clock, times=TIMES)

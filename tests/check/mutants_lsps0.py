@@ -130,10 +130,15 @@ mutant(
 )
 mutant("it sends a request", after(to(GET_INFO), {"jsonrpc": "2.0", "method": "lsps0.hello", "id": "1"}), "L0-43")
 mutant("it notifies", after(to(GET_INFO), {"jsonrpc": "2.0", "method": "lsps0.news", "params": {}}), "L0-44")
+mutant(
+    "it notifies by position", after(to(GET_INFO), {"jsonrpc": "2.0", "method": "a", "params": []}), "L0-44", "L0-55"
+)
+mutant("it notifies of a number", after(to(GET_INFO), {"jsonrpc": "2.0", "method": 1, "params": {}}), "L0-44", "L0-55")
 mutant("an answer to nothing", after(to(GET_INFO), {"jsonrpc": "2.0", "id": "?", "result": {}}), "L0-45")
 mutant("every answer twice", lambda _, asked, message: [message, message] if asked.method == PING else message, "L0-45")
 mutant("a result is an array", edits(WITHOUT_PARAMS, put("result", [])), "L0-46")
 mutant("an error without message", edits(to(UNKNOWN_METHOD, {}), drop("error.message")), "L0-47")
+mutant("an error is a text", edits(to(UNKNOWN_METHOD, {}), put("error", "no")), "L0-10", "L0-47")
 mutant("error.data is a text", edits(to(GET1, {"order_id": UNKNOWN_ORDER}), put("error.data", "no")), "L0-48")
 mutant("every error.data is a text", edits(ALWAYS, text_as_data), "L0-48")
 mutant("-32602 without unrecognized", data(to(GET1, {}), drop("unrecognized")), "L0-49")
@@ -151,6 +156,7 @@ mutant(
 )
 mutant("a datetime with nanoseconds", order1(cut_created_at(".123456789Z")), "L0-53")
 mutant("a datetime with an offset", order1(cut_created_at("+00:00")), "L0-53")
+mutant("a datetime that there is not", order1(put("created_at", "2026-02-30T00:00:00.000Z")), "L0-53")
 mutant(
     "a feerate with a fraction",
     order1(
@@ -162,6 +168,7 @@ mutant(
 
 # --- what no clause forbids: these must be caught by nothing ----------------------------------------------------------
 
+mutant("a field of its own is null", result(GET_INFO, put("promotion_sat", None)))
 mutant("a datetime without milliseconds", order1(cut_created_at("Z")))
 mutant("data of an unknown method is a text", edits(to(UNKNOWN_METHOD, {}), put("error.data", "no such method")))
 mutant("data of an unknown order is null", edits(to(GET1, {"order_id": UNKNOWN_ORDER}), put("error.data", None)))

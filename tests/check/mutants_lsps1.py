@@ -7,6 +7,7 @@ from typing import Any
 
 from lsps.check.lsps1 import MIRRORED
 from lsps.check.lsps1_refusals import ABSENT, BELOW, INVALID, MISMATCHES, NO_TOKEN, UNKNOWN_FIELD
+from lsps.lightning.bech32 import WitnessProgram, encode_address
 from lsps.lightning.keys import SecretKey
 from lsps.units import Msat, Network
 from tests.check.faults import (
@@ -15,6 +16,7 @@ from tests.check.faults import (
     GET_INFO,
     MAINNET_ADDRESS,
     MISMATCH,
+    REJECTED,
     Edit,
     Mutants,
     When,
@@ -22,6 +24,7 @@ from tests.check.faults import (
     data,
     drop,
     first_id,
+    instead,
     invoice,
     order1,
     orders,
@@ -48,6 +51,7 @@ def info_changes(world: World, asked: Asked, message: dict[str, Any]) -> Answer:
 
 
 mutant("an option is missing", result(GET_INFO, drop("supports_zero_channel_reserve")), "L1-01")
+mutant("an option is null", result(GET_INFO, put("max_channel_balance_sat", None)), "L1-01")
 mutant("a boolean is a text", result(GET_INFO, put("supports_zero_channel_reserve", "no")), "L1-02")
 mutant("a uint16 is a text", result(GET_INFO, put("min_required_channel_confirmations", "1")), "L1-02")
 mutant("funding within 0 blocks", result(GET_INFO, put("min_funding_confirms_within_blocks", 0)), "L1-03")
@@ -62,14 +66,17 @@ PLAIN1: When = lambda asked: (  # noqa: E731
 )
 
 
-def plain_is_refused(_world: World, asked: Asked, message: dict[str, Any]) -> Answer:
-    if PLAIN1(asked) and "result" in message:
-        del message["result"]
-        message["error"] = MISMATCH
-    return message
+def plain_is_refused(error: dict[str, Any]) -> Fault:
+    def fault(_world: World, asked: Asked, message: dict[str, Any]) -> Answer:
+        if PLAIN1(asked) and "result" in message:
+            del message["result"]
+            message["error"] = error
+        return message
+
+    return fault
 
 
-mutant("an order without refund address is refused", plain_is_refused, "L1-10")
+mutant("an order without refund address is refused", plain_is_refused(MISMATCH), "L1-10")
 mutant("a long order id", order1(put("order_id", "x" * 65)), "L1-11", "L1-13")
 mutant("two orders with one id", orders("lsps1", first_id), "L1-12")
 mutant("an order id that is no UUID", order1(put("order_id", "order-2")), "L1-13")
@@ -82,6 +89,7 @@ mutant("an empty token becomes null", order1(put("token", None)), "L1-18")
 for _id, _name in MIRRORED.items():
     mutant(f"{_name} is not mirrored", order1(put(_name, "1" if _name.endswith("_sat") else 1)), _id)
 mutant("get_order tells something else", result(GET1, put("channel_expiry_blocks", 7)), "L1-30")
+mutant("get_order tells another invoice", result(GET1, put("payment.bolt11.invoice", "lnbcrt1")), "L1-30")
 mutant("an unknown order is a mismatch", code(to(GET1), 100), "L1-31", "L1-32")
 mutant("get_order without id is an internal error", code(to(GET1, {}), -32603), "L1-32")
 
@@ -107,7 +115,7 @@ mutant("an endless offer", order1(put("payment.bolt12.offer", "l" * 2049)), "L1-
 mutant("on-chain without refund address", order1(add_onchain, full=False), "L1-93")
 mutant("a foreign address", order1(put("payment.onchain.address", MAINNET_ADDRESS)), "L1-94")
 mutant("no confirmations", order1(drop("payment.onchain.min_onchain_payment_confirmations")), "L1-95")
-mutant("a fee for 0-conf", order1(put("payment.onchain.min_fee_for_0conf", 253)), "L1-96")
+mutant("a fee for 0-conf", order1(put("payment.onchain.min_onchain_payment_confirmations", 1)), "L1-96")
 mutant("another refund address", order1(put("payment.onchain.refund_onchain_address", MAINNET_ADDRESS)), "L1-97")
 
 
@@ -161,8 +169,28 @@ mutant(
 for _id, (_what, _name, _given) in INVALID.items():
     mutant(f"an order {_what} is rejected", code(carries(_name, _given), 1), _id)
 for _id, (_name, _given) in BELOW.items():
-    mutant(f"an order with {_name} 0 is rejected", code(carries(_name, _given), 1), _id)
+    mutant(f"an order with {_name} {_given} is rejected", code(carries(_name, _given), 1), _id)
 mutant("-32602 names nothing", data(carries("announce_channel", "yes"), drop("property")), "L1-70")
 mutant("an unknown field is not named", data(carries(UNKNOWN_FIELD, 1), put("unrecognized", [])), "L1-71")
 mutant("a bad token is rejected", code(carries("token", NO_TOKEN), 1), "L1-72")
 mutant("a foreign refund address is rejected", code(carries("refund_onchain_address", MAINNET_ADDRESS), 1), "L1-73")
+
+
+# --- what no clause forbids: these must be caught by nothing ----------------------------------------------------------
+
+
+def seconds_left(world: World, asked: Asked, message: dict[str, Any]) -> Answer:
+    """A field that no bLIP defines, and that changes."""
+    if asked.method in {CREATE1, GET1} and "result" in message:
+        message["result"]["payment"]["bolt11"]["seconds_left"] = 3600 - next(world.count)
+    return message
+
+
+DONE = {"order_state": "COMPLETED", "payment": {}, "channel": {}}
+FUTURE_ADDRESS = encode_address(WitnessProgram(2, bytes(32)), Network.REGTEST)
+mutant("a field of its own changes", seconds_left)
+mutant("an order that costs nothing is done at once", order1(lambda order: order.update(DONE)))
+mutant("an address of a later SegWit version", order1(put("payment.onchain.address", FUTURE_ADDRESS)))
+mutant("the LSP has no funds", plain_is_refused({"code": -32603, "message": "Internal error"}))
+mutant("the LSP rejects this client", instead(to(CREATE1), error=REJECTED))
+mutant("a negative balance is outside the options", code(carries("client_balance_sat", "-1"), 100))

@@ -7,14 +7,16 @@ from typing import Any
 
 from lsps.check.lsps1_refusals import NO_TOKEN, UNKNOWN_FIELD
 from lsps.check.lsps7_refusals import UNKNOWN_SCID
-from lsps.units import Msat
+from lsps.units import Msat, Network
 from tests.check.faults import (
     BLOCKS,
     CREATE7,
     GET7,
     LIST7,
+    MAINNET_ADDRESS,
     MAXIMUM,
     MISMATCH,
+    REJECTED,
     Edit,
     Mutants,
     When,
@@ -33,6 +35,7 @@ from tests.check.faults import (
 from tests.check.faulty import Fault, add_onchain
 
 mutant = Mutants()
+CONFIRMATIONS = "min_onchain_payment_confirmations"
 
 
 def second_entry(**changes: object) -> Fault:
@@ -87,6 +90,24 @@ mutant("an extension's sum is wrong", order7(put("payment.bolt11.fee_total_sat",
 mutant("an extension's invoice is none", order7(put("payment.bolt11.invoice", "lnbcrt1")), "L7-35")
 mutant("an extension's amount", orders("lsps7", invoice(lambda _, i: replace(i, amount=Msat(1)))), "L7-36")
 mutant("an extension on-chain without refund address", order7(add_onchain, full=False), "L7-37")
+mutant("an extension's option is null", order7(put("payment.bolt12", None)), "L7-50")
+mutant(
+    "an extension expires when created",
+    order7(lambda o: o["payment"]["bolt11"].update(expires_at=o["created_at"])),
+    "L7-51",
+)
+mutant("an extension's endless invoice", order7(put("payment.bolt11.invoice", "l" * 2049)), "L7-35", "L7-52")
+mutant("an extension's foreign address", order7(put("payment.onchain.address", MAINNET_ADDRESS)), "L7-53")
+mutant("an extension without confirmations", order7(drop(f"payment.onchain.{CONFIRMATIONS}")), "L7-54")
+mutant("an extension's fee for 0-conf", order7(put(f"payment.onchain.{CONFIRMATIONS}", 1)), "L7-55")
+mutant(
+    "an extension's other refund address",
+    order7(put("payment.onchain.refund_onchain_address", MAINNET_ADDRESS)),
+    "L7-56",
+)
+mutant(
+    "an extension's other network", orders("lsps7", invoice(lambda _, i: replace(i, network=Network.MAINNET))), "L7-57"
+)
 mutant("get_order tells another extension", result(GET7, put(BLOCKS, 7)), "L7-38")
 mutant("an unknown extension is an internal error", code(to(GET7), -32603), "L7-39")
 
@@ -97,12 +118,13 @@ def extension(**given: object) -> When:
 
 UNLISTED = extension(short_channel_id=UNKNOWN_SCID, **{BLOCKS: 1})
 TOO_LONG: When = lambda asked: asked.method == CREATE7 and asked.params.get(BLOCKS, 0) > 144  # noqa: E731
+WITHOUT_BLOCKS: When = lambda asked: asked.method == CREATE7 and BLOCKS not in asked.params  # noqa: E731
 mutant("too long an extension is rejected", code(TOO_LONG, 1), "L7-40")
 mutant("an unknown channel is rejected", code(UNLISTED, 1), "L7-41")
 mutant("100 names a field of the extension's request", data(TOO_LONG, put("property", BLOCKS)), "L7-42")
 mutant("0 blocks are rejected", code(extension(**{BLOCKS: 0}), 1), "L7-43")
 mutant("a malformed SCID is rejected", code(extension(short_channel_id="1:2:3"), 1), "L7-44")
-mutant("an extension without blocks is rejected", code(to(CREATE7, {"short_channel_id": UNKNOWN_SCID}), 1), "L7-45")
+mutant("an extension without blocks is rejected", code(WITHOUT_BLOCKS, 1), "L7-45")
 mutant("-32602 names another field", data(extension(short_channel_id="1:2:3"), put("property", BLOCKS)), "L7-46")
 mutant("a bad token is ignored", instead(extension(token=NO_TOKEN), result={}), "L7-47")
 mutant("an extension's unknown field", code(extension(**{UNKNOWN_FIELD: 1}), 1), "L7-48")
@@ -115,4 +137,7 @@ mutant(
     "an unknown channel is an invalid field",
     instead(UNLISTED, error={**MISMATCH, "code": -32602, "data": INVALID_SCID}),
 )
+mutant("the LSP has no funds to extend", instead(PLAIN7, error={"code": -32603, "message": "Internal error"}))
+mutant("the LSP rejects this client's extensions", instead(to(CREATE7), error=REJECTED))
+mutant("what is left of a lease moves", result(GET7, put(f"channel.{MAXIMUM}", 7)))
 mutant("what is optional is null", second_entry(original_order=None, extension_order_ids=None))

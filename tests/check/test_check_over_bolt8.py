@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_bytes
 
@@ -50,6 +52,23 @@ async def test_our_service_passes_over_tcp(net: SimulatedNetwork[Clock], tmp_pat
     assert len(outcomes(report, Outcome.PASS)) > len(CHECKS) / 2
 
 
+class SlowToSay(FaultyMessages):
+    """A node behind a socket: it says that it sent when the answer is here already."""
+
+    async def send(self, peer: NodeId, payload: bytes) -> None:
+        await super().send(peer, payload)
+        await asyncio.sleep(0.02)
+
+
+async def test_an_answer_may_be_quicker_than_the_node() -> None:
+    """An answer that comes before the node said that it sent belongs to what it answers, with an id and without."""
+    async with faulty_lsp() as (node, lsp, clock):
+        node.messages = SlowToSay(node.node, World(node.key), lambda _, asked, message: message, clock)
+        checks = select(["bad-payloads", "messages", "L0-10"])
+        report = await run_checks(node, lsp, checks=checks, clock=clock, times=replace(TIMES, answer=1))
+    assert outcomes(report, Outcome.FAIL) == set()
+
+
 class Reconnecting(FaultyMessages):
     """Messages that can disconnect, as our own transport's can; the fault is told of it."""
 
@@ -72,7 +91,7 @@ async def deaf_after_numeric_id(*, can_disconnect: bool) -> Report:
             return None if deaf_since and deaf_since[-1] == now else message
 
         messages = kind(node.node, World(node.key), fault, clock)
-        deaf = FaultyNode(node.node, messages, None, node.key)
+        deaf = FaultyNode(node.node, messages, node.key)
         return await run_checks(deaf, lsp, checks=select(["lsps0", "L1-01"]), clock=clock, times=TIMES)
 
 

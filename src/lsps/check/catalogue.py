@@ -14,6 +14,7 @@ from lsps.check import (
     lsps1_refusals,
     lsps7,
     lsps7_order,
+    lsps7_payment,
     lsps7_refusals,
     paid,
 )
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *lsps1_refusals.CHECKS,
     *lsps7.CHECKS,
     *lsps7_order.CHECKS,
+    *lsps7_payment.CHECKS,
     *lsps7_refusals.CHECKS,
     *paid.CHECKS,
     # An LSP that one bad payload makes deaf can be told nothing more; what holds for all messages, is seen at the end.

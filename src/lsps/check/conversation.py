@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from lsps.check.model import Broken, Clauses, Exchange, Untold
+from lsps.check.model import Broken, Clauses, Exchange, Skipped, Untold
 from lsps.check.probe import PING, read_json
 from lsps.check.subject import Subject
-from lsps.check.values import AMOUNT, DATETIME, at, fields, is_uint, shown
+from lsps.check.values import AMOUNT, DATETIME, as_datetime, at, fields, is_uint, shown
 from lsps.protocol import lsps0, lsps1, lsps7
 from lsps.protocol.errors import (
     CLIENT_REJECTED,
@@ -28,7 +28,7 @@ _SCHEMAS = "bLIP-50, Common Schemas"
 DATETIME_FIELDS = frozenset({"created_at", "expires_at", "funded_at"})
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED_ALWAYS = frozenset(b'"\\')
-DATA_IS_DEFINED = frozenset({INVALID_PARAMS, CLIENT_REJECTED, OPTION_MISMATCH, NOT_FOUND, UNRECOGNIZED_OR_STALE_TOKEN})
+DATA_IS_DEFINED = (INVALID_PARAMS, CLIENT_REJECTED, OPTION_MISMATCH, NOT_FOUND, UNRECOGNIZED_OR_STALE_TOKEN)
 """Codes whose `data` a bLIP says; with others JSON-RPC 2.0 §5.1 leaves it open."""
 _OWN_CODES = {method.name: method.errors for part in (lsps0, lsps1, lsps7) for method in part.METHODS}
 
@@ -62,12 +62,18 @@ async def _responses(lsp: Subject) -> Iterator[tuple[Exchange, dict[str, Any]]]:
     return ((exchange, message) for exchange, message in await _messages(lsp) if "method" not in message)
 
 
-async def _errors(lsp: Subject) -> Iterator[tuple[Exchange, dict[str, Any]]]:
-    return (
-        (exchange, message["error"])
-        for exchange, message in await _responses(lsp)
-        if isinstance(message.get("error"), dict)
-    )
+async def _errors(lsp: Subject) -> list[tuple[Exchange, Any]]:
+    """Raises Untold when none came, so that nothing passes that was not seen."""
+    responses = await _responses(lsp)
+    errors = [(exchange, message["error"]) for exchange, message in responses if message.get("error") is not None]
+    if not errors:
+        raise Untold("no error came: more is seen beside checks of other groups")
+    return errors
+
+
+async def _error_objects(lsp: Subject) -> list[tuple[Exchange, dict[str, Any]]]:
+    """Those that are objects; that all are is L0-47."""
+    return [(exchange, error) for exchange, error in await _errors(lsp) if isinstance(error, dict)]
 
 
 async def _results(lsp: Subject) -> Iterator[tuple[Exchange, Any]]:
@@ -76,6 +82,22 @@ async def _results(lsp: Subject) -> Iterator[tuple[Exchange, Any]]:
         for exchange, message in await _responses(lsp)
         if message.get("result") is not None and message.get("error") is None
     )
+
+
+async def _fields(lsp: Subject, what: str, wanted: Callable[[str], bool]) -> list[tuple[Exchange, str, object]]:
+    """Every field of a result whose name is wanted, with its path. Raises Skipped when there is none of `what`.
+
+    What is null is not looked at: whether it may be, is said where the field is defined.
+    """
+    found = [
+        (exchange, path, value)
+        for exchange, result in await _results(lsp)
+        for path, name, value in fields(result)
+        if wanted(name) and value is not None
+    ]
+    if not found:
+        raise Skipped(f"no {what} came")
+    return found
 
 
 def _expect(kept: bool, otherwise: str, exchange: Exchange) -> None:
@@ -135,9 +157,10 @@ async def results_are_objects(lsp: Subject) -> None:
         _expect(isinstance(result, dict), f"result is {shown(result)}", exchange)
 
 
-@clauses.must("L0-47", "JSON-RPC 2.0 §5.1", "every error has an integer `code` and a text as `message`")
+@clauses.must("L0-47", "JSON-RPC 2.0 §5.1", "every error is an object with an integer `code` and a text as `message`")
 async def errors_are_whole(lsp: Subject) -> None:
     for exchange, error in await _errors(lsp):
+        _expect(isinstance(error, dict), f"error is {shown(error)}", exchange)
         code = error.get("code")
         _expect(isinstance(code, int) and not isinstance(code, bool), f"error.code is {shown(code)}", exchange)
         _expect(isinstance(error.get("message"), str), f"error.message is {shown(error.get('message'))}", exchange)
@@ -147,7 +170,7 @@ async def errors_are_whole(lsp: Subject) -> None:
     "L0-48", "bLIP-50, LSPS Method And Notification Specifications", "error.data, where a bLIP defines it, is an object"
 )
 async def error_data_is_an_object(lsp: Subject) -> None:
-    for exchange, error in await _errors(lsp):
+    for exchange, error in await _error_objects(lsp):
         data = error.get("data")
         code = error.get("code")
         if isinstance(code, int) and code in DATA_IS_DEFINED and data is not None:
@@ -156,7 +179,7 @@ async def error_data_is_an_object(lsp: Subject) -> None:
 
 @clauses.must("L0-49", "bLIP-50, -32602 Invalid Parameters Error", "every -32602 has the array `unrecognized` of names")
 async def unrecognized_is_always_there(lsp: Subject) -> None:
-    invalid = [found for found in await _errors(lsp) if found[1].get("code") == INVALID_PARAMS]
+    invalid = [found for found in await _error_objects(lsp) if found[1].get("code") == INVALID_PARAMS]
     if not invalid:
         raise Untold(f"no error {INVALID_PARAMS} came")
     for exchange, error in invalid:
@@ -171,7 +194,7 @@ async def unrecognized_is_always_there(lsp: Subject) -> None:
     "L0-50", "bLIP-50, Custom Errors", "every error code is one of JSON-RPC, of LSPS0 or of the method's own range"
 )
 async def codes_are_in_range(lsp: Subject) -> None:
-    for exchange, error in await _errors(lsp):
+    for exchange, error in await _error_objects(lsp):
         code = error.get("code")
         if isinstance(code, int):
             _expect(_code_fits(code, exchange.sent), f"error {code} in answer to this", exchange)
@@ -211,29 +234,31 @@ def _is_of_schemas(payload: bytes) -> bool:
 
 @clauses.must("L0-52", f"{_SCHEMAS}, Monetary Amounts", "every amount (…_sat, …_msat) is a text of decimal digits")
 async def amounts_are_texts(lsp: Subject) -> None:
-    for exchange, result in await _results(lsp):
-        for path, name, value in fields(result):
-            if name.endswith(("_sat", "_msat")):
-                kept = isinstance(value, str) and AMOUNT.fullmatch(value) is not None
-                _expect(kept, f"{path} is {shown(value)}", exchange)
+    for exchange, path, value in await _fields(lsp, "amount", lambda name: name.endswith(("_sat", "_msat"))):
+        kept = isinstance(value, str) and AMOUNT.fullmatch(value) is not None
+        _expect(kept, f"{path} is {shown(value)}", exchange)
 
 
 @clauses.must("L0-53", f"{_SCHEMAS}, Datetimes", "every datetime has the form YYYY-MM-DDThh:mm:ss.uuuZ")
 async def datetimes_have_their_form(lsp: Subject) -> None:
     # Without milliseconds they stand in bLIP-51's own examples: who copies those, is right as well.
-    for exchange, result in await _results(lsp):
-        for path, name, value in fields(result):
-            if name in DATETIME_FIELDS:
-                kept = isinstance(value, str) and DATETIME.fullmatch(value) is not None
-                _expect(kept, f"{path} is {shown(value)}", exchange)
+    for exchange, path, value in await _fields(lsp, "datetime", lambda name: name in DATETIME_FIELDS):
+        kept = isinstance(value, str) and DATETIME.fullmatch(value) is not None and as_datetime(value) is not None
+        _expect(kept, f"{path} is {shown(value)}", exchange)
 
 
 @clauses.must("L0-54", f"{_SCHEMAS}, On-chain Feerates", "every feerate is an integer of satoshi per 1000 weight units")
 async def feerates_are_integers(lsp: Subject) -> None:
-    for exchange, result in await _results(lsp):
-        for path, name, value in fields(result):
-            if name == "min_fee_for_0conf" and value is not None:
-                _expect(is_uint(value, 32), f"{path} is {shown(value)}", exchange)
+    for exchange, path, value in await _fields(lsp, "feerate", lambda name: name == "min_fee_for_0conf"):
+        _expect(is_uint(value, 32), f"{path} is {shown(value)}", exchange)
+
+
+@clauses.must("L0-55", _LSP, "what it sends without an id is a notification: `method` a text, `params` an object")
+async def notifications_are_whole(lsp: Subject) -> None:
+    for exchange, message in await _messages(lsp):
+        if "method" in message and "id" not in message:
+            _expect(isinstance(message["method"], str), f"method is {shown(message['method'])}", exchange)
+            _expect(isinstance(message.get("params"), dict), f"params is {shown(message.get('params'))}", exchange)
 
 
 CHECKS = clauses.all()

@@ -11,7 +11,7 @@ from lsps.check.reply import Reply
 from lsps.check.subject import OPTIONS, REFUND_PROGRAM, Subject
 from lsps.check.values import shown
 from lsps.lightning.bech32 import WitnessProgram, encode_address
-from lsps.protocol.errors import INVALID_PARAMS, OPTION_MISMATCH, UNRECOGNIZED_OR_STALE_TOKEN
+from lsps.protocol.errors import CLIENT_REJECTED, INVALID_PARAMS, OPTION_MISMATCH, UNRECOGNIZED_OR_STALE_TOKEN
 from lsps.units import MAX_UINT32, Network
 
 clauses = Clauses("lsps1-refusals")
@@ -91,11 +91,18 @@ def _is_outside(option: str, params: dict[str, Any], options: dict[str, int]) ->
     return value < options[option] if option.startswith("min_") else value > options[option]
 
 
+async def expect_refused(lsp: Subject, service: str, reply: Reply, *codes: int) -> None:
+    """Error 1 tells nothing where the LSP rejects this client's good orders as well: it MAY (bLIP-50)."""
+    if reply.code == CLIENT_REJECTED and await lsp.is_rejected(service):
+        raise Untold(f"it rejects this client now: {shown(reply.error)}")
+    expect_code(reply, *codes)
+
+
 def _is_refused_for(option: str) -> CheckFunction:
     async def check(lsp: Subject) -> None:
         case = await mismatch(lsp, option)
         reply = await lsp.ask(_METHOD, case.params)
-        expect_code(reply, OPTION_MISMATCH)
+        await expect_refused(lsp, "lsps1", reply, OPTION_MISMATCH)
         named = reply.data.get("property")
         if named in OPTIONS:  # that it is one of them at all is a check of its own
             expect(named in case.options, f"it names {shown(named)}, which the order keeps")
@@ -120,7 +127,7 @@ async def names_an_option(lsp: Subject) -> None:
 @clauses.should("L1-60", _SECTION, "errors 100 and -32602 have a text for people in data.message")
 async def has_a_message(lsp: Subject) -> None:
     await _ask_all(lsp, [_is_refused_for("max_channel_expiry_blocks"), _is_invalid("L1-61")])
-    for reply in [*_errors(lsp, OPTION_MISMATCH), *_errors(lsp, INVALID_PARAMS)]:
+    for reply in _errors(lsp, OPTION_MISMATCH, INVALID_PARAMS):
         reply.require_data()
         text = reply.data.get("message")
         if not isinstance(text, str):
@@ -137,9 +144,12 @@ async def _ask_all(lsp: Subject, checks: list[CheckFunction]) -> None:
             continue
 
 
-def _errors(lsp: Subject, code: int) -> list[Reply]:
-    found = [reply for reply in lsp.replies(_METHOD) if reply.code == code]
+def _errors(lsp: Subject, *codes: int) -> list[Reply]:
+    """Raises Untold when there is none, so that nothing passes that was not seen."""
+    found = [reply for reply in lsp.replies(_METHOD) if reply.code in codes]
     lsp.probe.looked_at = [reply.exchange for reply in found]
+    if not found:
+        raise Untold(f"no error {' or '.join(map(str, codes))} came")
     return found
 
 
@@ -150,12 +160,16 @@ INVALID: dict[str, tuple[str, str, object]] = {
     "L1-61": ("without channel_expiry_blocks", "channel_expiry_blocks", ABSENT),
     "L1-62": ("with announce_channel a text", "announce_channel", "yes"),
     "L1-63": ('with lsp_balance_sat "12.5"', "lsp_balance_sat", "12.5"),
-    "L1-64": ('with client_balance_sat "-1"', "client_balance_sat", "-1"),
     "L1-65": ("with required_channel_confirmations above 16 bits", "required_channel_confirmations", 2**16),
     "L1-66": ("with funding_confirms_within_blocks a text", "funding_confirms_within_blocks", "6"),
     "L1-67": ("with a refund_onchain_address that is none", "refund_onchain_address", "lsps-check-no-address"),
 }
-BELOW: dict[str, tuple[str, object]] = {"L1-68": ("lsp_balance_sat", "0"), "L1-69": ("channel_expiry_blocks", 0)}
+BELOW: dict[str, tuple[str, object]] = {
+    "L1-64": ("client_balance_sat", "-1"),
+    "L1-68": ("lsp_balance_sat", "0"),
+    "L1-69": ("channel_expiry_blocks", 0),
+}
+"""Below the field's own bound, and below get_info's as well: which of the two an LSP looks at first, is not said."""
 
 
 async def invalid_request(lsp: Subject, field: str, value: object) -> dict[str, Any]:
@@ -171,16 +185,16 @@ def _is_invalid(check_id: str) -> CheckFunction:
     _, field, value = INVALID[check_id]
 
     async def check(lsp: Subject) -> None:
-        expect_code(await lsp.ask(_METHOD, await invalid_request(lsp, field, value)), INVALID_PARAMS)
+        reply = await lsp.ask(_METHOD, await invalid_request(lsp, field, value))
+        await expect_refused(lsp, "lsps1", reply, INVALID_PARAMS)
 
     return check
 
 
 def _is_below(field: str, value: object) -> CheckFunction:
     async def check(lsp: Subject) -> None:
-        # The field's own bound; an LSP that compares with its options first says 100, and is right as well.
         reply = await lsp.ask(_METHOD, await invalid_request(lsp, field, value))
-        expect_code(reply, INVALID_PARAMS, OPTION_MISMATCH)
+        await expect_refused(lsp, "lsps1", reply, INVALID_PARAMS, OPTION_MISMATCH)
 
     return check
 
@@ -188,7 +202,7 @@ def _is_below(field: str, value: object) -> CheckFunction:
 for _id, _case in INVALID.items():
     clauses.must(_id, _SECTION, f"an order {_case[0]} is refused with -32602")(_is_invalid(_id))
 for _id, (_bounded, _least) in BELOW.items():
-    clauses.must(_id, "bLIP-51 §2", f"an order with {_bounded} 0 is refused with -32602 or 100")(
+    clauses.must(_id, "bLIP-51 §2", f"an order with {_bounded} {_least} is refused with -32602 or 100")(
         _is_below(_bounded, _least)
     )
 
@@ -200,7 +214,7 @@ async def names_the_field(lsp: Subject) -> None:
     for check_id, (_, field, value) in INVALID.items():
         try:
             await _is_invalid(check_id)(lsp)
-        except Broken:
+        except (Broken, Untold):
             continue
         told = True
         reply = await lsp.ask(_METHOD, await invalid_request(lsp, field, value))
@@ -216,7 +230,7 @@ async def names_the_field(lsp: Subject) -> None:
 )
 async def unknown_field(lsp: Subject) -> None:
     reply = await lsp.ask(_METHOD, {**await lsp.channel_request(), UNKNOWN_FIELD: 1})
-    expect_code(reply, INVALID_PARAMS)
+    await expect_refused(lsp, "lsps1", reply, INVALID_PARAMS)
     reply.require_data()
     expect(reply.data.get("unrecognized") == [UNKNOWN_FIELD], f"error is {shown(reply.error)}")
 
@@ -224,7 +238,7 @@ async def unknown_field(lsp: Subject) -> None:
 @clauses.must("L1-72", _SECTION, "a token that nobody issued is refused with 102")
 async def unknown_token(lsp: Subject) -> None:
     reply = await lsp.ask(_METHOD, {**await lsp.channel_request(), "token": NO_TOKEN})
-    expect_code(reply, UNRECOGNIZED_OR_STALE_TOKEN)
+    await expect_refused(lsp, "lsps1", reply, UNRECOGNIZED_OR_STALE_TOKEN)
 
 
 @clauses.should("L1-73", "lsps's own measure", "a refund address of another network is refused with -32602")
@@ -232,7 +246,7 @@ async def foreign_refund_address(lsp: Subject) -> None:
     other = Network.TESTNET if lsp.network is Network.MAINNET else Network.MAINNET
     address = encode_address(WitnessProgram(0, REFUND_PROGRAM), other)
     reply = await lsp.ask(_METHOD, {**await lsp.channel_request(), "refund_onchain_address": address})
-    expect_code(reply, INVALID_PARAMS)
+    await expect_refused(lsp, "lsps1", reply, INVALID_PARAMS)
 
 
-CHECKS = clauses.all()
+CHECKS = tuple(sorted(clauses.all(), key=lambda check: check.id))

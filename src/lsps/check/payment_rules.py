@@ -153,7 +153,7 @@ def onchain_needs_refund_address(made: Payments) -> None:
 def onchain_address(made: Payments, network: Network) -> None:
     for _, option, _, _ in options(made, "onchain"):
         try:
-            decode_address(str(option.get("address")), network, future_versions=False)
+            decode_address(str(option.get("address")), network)
         except InvalidAddress as invalid:
             expect(False, f"address is {shown(option.get('address'))}: {invalid}")
 

@@ -12,7 +12,7 @@ from lsps.check.model import Broken, Check, Exchange, Finding, Outcome, Report, 
 from lsps.check.probe import Probe, Times
 from lsps.check.subject import Spending, Subject
 from lsps.clock import Clock, SystemClock
-from lsps.node.contract import Node, NotSupported, PeerNotConnected
+from lsps.node.contract import Node, NotSupported, PeerNotConnected, Refused
 from lsps.units import Network, NodeId
 
 _log = logging.getLogger("lsps.check")
@@ -65,6 +65,6 @@ async def _find(check: Check, subject: Subject) -> Finding:
         return Finding(check, Outcome.FAIL, str(broken), seen)
     except Skipped as skipped:
         return Finding(check, Outcome.SKIPPED, str(skipped))
-    except (Untold, PeerNotConnected) as untold:
+    except (Untold, PeerNotConnected, Refused) as untold:
         return Finding(check, Outcome.UNTOLD, str(untold), tuple(probe.looked_at))
     return Finding(check, Outcome.PASS, "", tuple(probe.looked_at))

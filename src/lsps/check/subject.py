@@ -14,6 +14,7 @@ from lsps.check.values import as_amount
 from lsps.lightning.bech32 import WitnessProgram, encode_address
 from lsps.node.contract import Node
 from lsps.protocol import lsps1
+from lsps.protocol.errors import CLIENT_REJECTED
 from lsps.units import Network, NodeId, Sat
 
 OPTIONS = lsps1.Options.__struct_fields__
@@ -44,6 +45,7 @@ class Subject:
         self.paid: dict[str, Any] = {}
         self._bad: dict[bytes, tuple[Reply | None, bool]] = {}
         self._replies: dict[bytes, Reply | Broken] = {}
+        self._rejected: dict[str, bool] = {}
 
     @property
     def lsp(self) -> NodeId:
@@ -87,6 +89,17 @@ class Subject:
         if payload not in self._bad:
             self._bad[payload] = await self.probe.send_bad(payload)
         return self._bad[payload]
+
+    async def is_rejected(self, service: str) -> bool:
+        """Whether the LSP rejects this client (error 1) whatever it orders: a good order is tried anew, once a run."""
+        if service not in self._rejected:
+            try:
+                params = await (self.channel_request() if service == "lsps1" else self.extension_request())
+                reply = await self.probe.request(f"{service}.create_order", params)
+                self._rejected[service] = reply.code == CLIENT_REJECTED
+            except (Broken, Skipped, Untold):  # there is nothing good to order
+                self._rejected[service] = True
+        return self._rejected[service]
 
     async def require_protocol(self, number: int) -> None:
         protocols = (await self.result("lsps0.list_protocols", {})).get("protocols")
