@@ -1,11 +1,15 @@
 """The builder: what is built already is not built again, and a machine that cannot build is told what it lacks."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from interop.cache import BuildError
 from interop.lnd.build import PROGRAMS, VERSION, binaries
+
+ROOT = Path(__file__).parents[2]
 
 
 def fake_go(directory: Path, script: str) -> None:
@@ -71,3 +75,23 @@ def test_an_unfinished_build_is_not_taken_for_a_finished_one(cache: Path, tmp_pa
     assert built.parent == cache
     (built / "lncli").unlink()
     assert sorted(path.name for path in binaries().iterdir()) == sorted(PROGRAMS)
+
+
+def test_two_builders_build_once(cache: Path, tmp_path: Path) -> None:
+    """Of two processes that want the programs at once one builds them, and the other waits and gives the same
+    directory; neither ever sees half of them there."""
+    fake_go(
+        tmp_path / "go",
+        f"""if [ "$1" = env ]; then echo go99.0.0; exit; fi
+        while [ "$1" != -o ]; do shift; done
+        echo x >> {tmp_path}/tries
+        for each in {" ".join(PROGRAMS)}; do sleep 0.2; touch "$2$each" && chmod +x "$2$each"; done""",
+    )
+    command = [sys.executable, "-m", "interop.lnd.build"]
+    builders = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = {builder.communicate(timeout=60)[0].strip() for builder in builders}
+    assert [builder.returncode for builder in builders] == [0, 0]
+    (directory,) = map(Path, printed)
+    assert directory.parent == cache
+    assert sorted(path.name for path in directory.iterdir()) == sorted(PROGRAMS)
+    assert (tmp_path / "tries").read_text() == "x\n"
