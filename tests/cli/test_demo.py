@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lsps.cli import demo_control
-from lsps.cli.demo_control import LspProcessEnded, lsp_process
+from lsps.cli.demo_control import LspProcessEnded, NoDirectory, lsp_process
 
 SCENES = 9
 SECONDS = 60
@@ -171,27 +171,44 @@ async def test_an_lsp_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None
             pytest.fail("there is no process")
 
 
-HOMELESS = """
-import sys, tempfile
-from lsps.cli import demo_lsp
-tempfile.tempdir = "/no/such/directory"
-sys.exit(demo_lsp.main())
+async def test_without_a_temporary_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no file can be made, that is told."""
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", "/no/such/directory")
+        with pytest.raises(NoDirectory, match="No such file or directory: '/no/such/directory/lsps-demo-"):
+            async with lsp_process():
+                pytest.fail("it has no directory")
+
+
+def other_module(monkeypatch: pytest.MonkeyPatch, directory: Path, program: str) -> None:
+    """What is started in place of the LSP's process."""
+    (directory / "another.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(directory), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setattr(demo_control, "MODULE", "another")
+
+
+KILLED_AT_ONCE = """
+import os, pathlib, signal, sys
+(pathlib.Path(sys.argv[1]) / "lsp.db").touch()
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-async def test_without_a_temporary_directory(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Where no file can be made, the LSP's process says so in one line, and ends with 1."""
-    (tmp_path / "homeless.py").write_text(HOMELESS)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    monkeypatch.setattr(demo_control, "MODULE", "homeless")
-    with pytest.raises(LspProcessEnded, match="with exit code 1"):
+async def test_an_lsp_that_is_killed_before_it_serves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An LSP's process that is killed while it starts is told of, and what it wrote is removed."""
+    other_module(monkeypatch, tmp_path, KILLED_AT_ONCE)
+    with pytest.raises(LspProcessEnded, match="killed by SIGKILL"):
         async with lsp_process():
-            pytest.fail("it has no directory")
-    assert re.fullmatch(
-        r"lsps: .*No such file or directory: '/no/such/directory/lsps-demo-.*'\n", capfd.readouterr().err
-    )
+            pytest.fail("it is dead")
+
+
+def test_an_lsp_whose_wallet_is_gone_before_it_serves() -> None:
+    """An LSP's process that finds its input at the end when it starts ends at once, and removes the directory."""
+    directory = tempfile.mkdtemp(prefix="lsps-demo-")
+    command = [sys.executable, "-m", demo_control.MODULE, directory]
+    result = subprocess.run(command, input="", capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert not Path(directory).exists()
 
 
 async def test_an_lsp_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,9 +221,7 @@ async def test_an_lsp_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_an_lsp_that_does_not_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A process that does not end when its input does is killed."""
-    (tmp_path / "deaf.py").write_text("import signal\nsignal.pause()\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    monkeypatch.setattr(demo_control, "MODULE", "deaf")
+    other_module(monkeypatch, tmp_path, "import signal\nsignal.pause()\n")
     monkeypatch.setattr(demo_control, "READY_SECONDS", 0)
     monkeypatch.setattr(demo_control, "END_SECONDS", 0.1)
     with pytest.raises(LspProcessEnded, match="was not ready") as raised:

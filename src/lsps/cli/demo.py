@@ -252,7 +252,7 @@ async def _tell(process: LspProcess, out: Console) -> None:
         _closing(open_node(ready.identity, Path(), clock)) as identity,
         connect(
             WithMessages(node, identity.messages),
-            journal=Path(ready.directory) / "wallet.db",
+            journal=process.directory / "wallet.db",
             clock=clock,
             patience=QUICK,
             environment={},
@@ -262,7 +262,7 @@ async def _tell(process: LspProcess, out: Console) -> None:
 
 
 async def run(_args: argparse.Namespace, shell: Shell) -> int:
-    """Raises LspProcessEnded."""
+    """Raises LspProcessEnded, NoDirectory."""
     out = Console(file=shell.stdout, soft_wrap=not shell.stdout.isatty())  # a file's lines are as long as they are
     async with lsp_process() as process:
         await process.while_it_lives(_tell(process, out))

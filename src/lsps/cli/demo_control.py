@@ -10,8 +10,10 @@ import asyncio
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,12 +30,11 @@ T = TypeVar("T")
 
 class Ready(msgspec.Struct, frozen=True):
     """`lsp`: PUBKEY@HOST:PORT, where it listens. `node`, `identity`: URLs of the wallet's half of the world, and of the
-    key that it speaks with. `directory` holds all files; `store` is the LSP's."""
+    key that it speaks with. `store` is the LSP's."""
 
     lsp: str
     node: str
     identity: str
-    directory: str
     store: str
 
 
@@ -62,9 +63,18 @@ class LspProcessEnded(LspsError):
     """The demo cannot go on without it."""
 
 
+class NoDirectory(LspsError):
+    """There is no place for the demo's files."""
+
+
 class LspProcess:
-    def __init__(self, process: asyncio.subprocess.Process, ready: Ready, ended: asyncio.Task[int]) -> None:
+    """`directory` holds all files, of both processes."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, ready: Ready, ended: asyncio.Task[int], directory: Path
+    ) -> None:
         self.ready = ready
+        self.directory = directory
         self.pid = process.pid
         self._process = process
         self._ended = ended
@@ -107,23 +117,28 @@ class LspProcess:
 
 @asynccontextmanager
 async def lsp_process() -> AsyncIterator[LspProcess]:
-    """The process, serving; ended, and its files removed, at the end of the block. Raises LspProcessEnded."""
+    """The process, serving; ended, and its files removed, at the end of the block. Raises LspProcessEnded, NoDirectory.
+
+    Both processes know the directory from the first, so whichever of them is killed, the other one removes it."""
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="lsps-demo-"))  # mode 0700
+    except OSError as error:
+        raise NoDirectory(f"the demo needs a directory for its files, and there is none: {error}") from error
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", MODULE),
+        *(sys.executable, "-m", MODULE, str(directory)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # ^C is for this process, which ends that one in order
     )
     ended = asyncio.create_task(process.wait())
-    ready: Ready | None = None
     try:
-        ready = await _ready(process)
-        yield LspProcess(process, ready, ended)
+        yield LspProcess(process, await _ready(process), ended, directory)
     finally:
-        await _end(process)
-        ended.cancel()
-        if ready is not None:
-            shutil.rmtree(ready.directory, ignore_errors=True)  # it did so itself, unless it was killed
+        try:
+            await _end(process)
+        finally:
+            ended.cancel()
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _ready(process: asyncio.subprocess.Process) -> Ready:

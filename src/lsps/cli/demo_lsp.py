@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import msgspec
@@ -83,10 +83,11 @@ class DemoLsp:
             raise ProcessKilled(failpoint)
 
 
-async def run() -> None:
-    """Until the end of standard input, whatever is being done then. Raises what keeps the LSP from serving."""
+async def run(directory: Path) -> None:
+    """Until the end of standard input, whatever is being done then; then `directory`, which is the demo's alone, is
+    removed. Raises what keeps the LSP from serving."""
     commands: asyncio.Queue[Command] = asyncio.Queue()
-    serving, hearing = asyncio.create_task(_serve(commands)), asyncio.create_task(_hear(commands))
+    serving, hearing = asyncio.create_task(_serve(commands, directory)), asyncio.create_task(_hear(commands))
     try:
         await asyncio.wait({serving, hearing}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
@@ -95,6 +96,7 @@ async def run() -> None:
         serving.cancel()
         hearing.cancel()
         await asyncio.gather(serving, hearing, return_exceptions=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _hear(commands: asyncio.Queue[Command]) -> None:
@@ -105,10 +107,8 @@ async def _hear(commands: asyncio.Queue[Command]) -> None:
         commands.put_nowait(msgspec.json.decode(line, type=Command))
 
 
-async def _serve(commands: asyncio.Queue[Command]) -> None:
+async def _serve(commands: asyncio.Queue[Command], directory: Path) -> None:
     async with AsyncExitStack() as stack:
-        made = TemporaryDirectory(prefix="lsps-demo-", ignore_cleanup_errors=True)  # mode 0700
-        directory = Path(stack.enter_context(made))
         clock: Clock = SystemClock()
         net = create_network(clock, seed=SEED)
         stack.callback(net.world.close)
@@ -124,7 +124,6 @@ async def _serve(commands: asyncio.Queue[Command]) -> None:
             lsp=f"{net.lsp.node_id}@{address}",
             node=f"simulated://{directory / 'wallet.sock'}",
             identity=f"bolt8://?network={net.world.network}&key={quote(str(directory / 'wallet.key'))}",
-            directory=str(directory),
             store=str(directory / "lsp.db"),
         )
         _answer(msgspec.json.encode(ready))
@@ -158,8 +157,8 @@ def _answer(line: bytes) -> None:
 
 def main() -> int:
     try:
-        asyncio.run(run())
-    except (LspsError, OSError) as error:  # OSError: no temporary directory, a full disk
+        asyncio.run(run(Path(sys.argv[1])))
+    except (LspsError, OSError) as error:  # OSError: a full disk
         sys.stderr.write(f"lsps: {error}\n")
         return 1
     return 0
