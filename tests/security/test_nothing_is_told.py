@@ -148,7 +148,7 @@ async def test_commands_that_cannot_reach_lnd_tell_no_macaroon(tmp_path: Path, v
     """A macaroon that is none, a certificate that is none, a node that is away: not even --verbose shows the file."""
     macaroon = b"\x02\x01\x03lnd\x02\xf8\x01" + bytes(range(40, 90))
     (tmp_path / "lsps.macaroon").write_bytes(macaroon)
-    (tmp_path / "tls.cert").write_text("no certificate")
+    (tmp_path / "tls.cert").write_text("-----BEGIN CERTIFICATE-----")
     terminal = Terminal(tmp_path)
     node = f"lnd:///{tmp_path}?rpc=127.0.0.1:1"
     result = await terminal.run("info", "--lsp", "02" + "11" * 32, "--node", node, *verbose)

@@ -78,7 +78,7 @@ async def test_a_macaroon_that_others_can_read_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
 ) -> None:
     """lncli saves macaroons so that everybody can read them."""
-    (tmp_path / "tls.cert").write_text("none")
+    (tmp_path / "tls.cert").write_text("-----BEGIN CERTIFICATE-----")
     (tmp_path / "lsps.macaroon").write_bytes(b"macaroon")
     (tmp_path / "lsps.macaroon").chmod(mode)
     with caplog.at_level(logging.WARNING, "lsps"):

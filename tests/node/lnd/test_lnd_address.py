@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lsps.node.contract import NodeError
-from lsps.node.lnd.address import InvalidNodeUrl, LndAddress, parse, read_file
+from lsps.node.lnd.address import InvalidNodeUrl, LndAddress, parse, read_certificate, read_file
 
 
 def test_host_form() -> None:
@@ -76,3 +76,13 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     """A file that cannot be read is named, with what it is for."""
     with pytest.raises(InvalidNodeUrl, match=f"{name}.*nothing"):
         read_file(tmp_path / "nothing", name)
+
+
+def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
+    """The macaroon in its place, say: told before anything connects. A certificate is taken as it is."""
+    wrong, right = tmp_path / "lsps.macaroon", tmp_path / "tls.cert"
+    wrong.write_bytes(b"\x02\x01\x03lnd")
+    with pytest.raises(InvalidNodeUrl, match=r"tls_cert: .*lsps\.macaroon is no certificate"):
+        read_certificate(wrong)
+    right.write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB")
+    assert read_certificate(right) == right.read_bytes()

@@ -79,6 +79,14 @@ def read_file(path: Path, name: str) -> bytes:
         raise InvalidNodeUrl(f"{name}: cannot read {path}: {error.strerror}; {_WHERE[name]}") from error
 
 
+def read_certificate(path: Path) -> bytes:
+    """As `read_file`. What is no certificate is told here: gRPC would take it, and say that lnd does not answer."""
+    content = read_file(path, "tls_cert")
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        raise InvalidNodeUrl(f"tls_cert: {path} is no certificate (PEM); {_WHERE['tls_cert']}")
+    return content
+
+
 _WHERE = {
     "tls_cert": "lnd writes tls.cert into its directory at first start",
     "macaroon": "bake one with `lncli bakemacaroon` as docs/lnd.md shows",

@@ -14,7 +14,7 @@ import grpc.aio
 from lsps.logs import event
 from lsps.node.contract import NodeUnreachable
 from lsps.node.lnd import rpc
-from lsps.node.lnd.address import LndAddress, read_file
+from lsps.node.lnd.address import LndAddress, read_certificate, read_file
 from lsps.node.lnd.errors import translate
 from lsps.node.lnd.rpc import BidirectionalStream, Method, ReplyT, RequestT, ServerStream, Unary
 from lsps.paths import others_can_read
@@ -160,7 +160,7 @@ def open_connection(address: LndAddress) -> Connection:
 
     Nothing is sent yet: whether the node answers shows at the first call.
     """
-    certificate = read_file(address.tls_cert, "tls_cert")
+    certificate = read_certificate(address.tls_cert)
     macaroon = read_file(address.macaroon, "macaroon")
     if others_can_read(address.macaroon):
         event(
