@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -316,3 +317,14 @@ def test_importing_lsps_imports_next_to_nothing() -> None:
 def test_a_manual_clock_is_for_users_too() -> None:
     """lsps.testing must be reachable from the root."""
     assert lsps.testing.ManualClock is ManualClock
+
+
+@pytest.mark.parametrize("name", [name for name in lsps.__all__ if callable(getattr(lsps, name))])
+def test_no_signature_shows_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """help(), and what makes documentation, print defaults: none may be os.environ, where passwords are."""
+    monkeypatch.setenv("A_PASSWORD", "correct horse")
+    try:
+        signature = str(inspect.signature(getattr(lsps, name)))
+    except ValueError:  # an exception's, say, that is written in C
+        return
+    assert "correct horse" not in signature

@@ -158,7 +158,7 @@ async def connect(
     base: Path = Path(),
     clock: Clock | None = None,
     patience: Patience | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Client]:
     """A client on the node that a URL names, by default the environment's LSPS_NODE; closed at the end of the block.
 
@@ -166,6 +166,7 @@ async def connect(
     Relative paths are seen from `base`. Raises InvalidUrl, AdapterMissing, NodeError, StoreError.
     """
     clock = clock or SystemClock()
+    environment = os.environ if environment is None else environment
     async with AsyncExitStack() as stack:
         node = node or environment.get(NODE_VARIABLE)
         if node is None:
@@ -202,7 +203,7 @@ async def open_service(
     node: str | Node | None = None,
     base: Path = Path(),
     clock: Clock | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
     failpoint: Failpoint | None = None,
 ) -> AsyncIterator[WiredService]:
     """The service of a configuration, checked against its node. `node`, its relative paths seen from `base`, overrides
@@ -214,6 +215,7 @@ async def open_service(
     Raises ConfigError, CannotDeliver, InvalidUrl, AdapterMissing, NodeError, StoreInUse, StoreUnavailable.
     """
     clock = clock or SystemClock()
+    environment = os.environ if environment is None else environment
     price = load_price(config)
     async with AsyncExitStack() as stack:
         if node is None:
