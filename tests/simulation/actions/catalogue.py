@@ -26,6 +26,7 @@ from tests.simulation.actions.onchain import (
     PaymentIsEvicted,
     PaymentIsReplaced,
 )
+from tests.simulation.actions.payers import PayerDies, PayerSpendsElsewhere, PaymentComesBack
 from tests.simulation.actions.processes import (
     ClockJumps,
     DiskFills,
@@ -37,6 +38,7 @@ from tests.simulation.actions.processes import (
     WalletCrashes,
     WritesFail,
 )
+from tests.simulation.actions.quiet import PaidBothWays, SettlingFails
 from tests.simulation.actions.scenes import PaymentIsTakenBack, RefundWaits
 
 LIFE: dict[type[Action], int] = {
@@ -82,7 +84,11 @@ TROUBLE: dict[type[Action], int] = {
 """Of this, each story has its own selection, and of each kind its own share (Groce et al., "Swarm testing"): with
 everything at once and evenly, little would ever get far enough to go wrong."""
 
-SCENES: tuple[type[Action], ...] = (PaymentIsTakenBack, PaymentIsTakenBack, RefundWaits)
+SCENES: tuple[type[Action], ...] = (
+    *(PaymentIsTakenBack, PaymentIsTakenBack, RefundWaits),
+    *(PayerDies, PayerDies, PayerDies, PaymentComesBack, PayerSpendsElsewhere),
+    *(SettlingFails, PaidBothWays),
+)
 """Now and then, in every second story, one of these takes a step's place. Hours take long to play: not often."""
 
 
@@ -95,7 +101,7 @@ def draw_story(seed: int, steps: int) -> list[Action]:
     kinds, shares = list(weights), list(weights.values())
     story = [random.choices(kinds, shares)[0].draw(random, turns_after(random)) for _ in range(steps)]
     scenes = Random(f"scenes {seed}")
-    often = scenes.choice((0.0, 0.008))
+    often = scenes.choice((0.0, 0.02))
     for step in range(steps):
         if scenes.random() < often:
             story[step] = scenes.choice(SCENES).draw(scenes, turns_after(scenes))

@@ -22,7 +22,7 @@ _CONFIRMS = 5_000
 """Satoshi per 1000 weight: what these payments pay."""
 
 
-def _payable(stage: Stage, order: int, service: str = "") -> Known | None:
+def payable(stage: Stage, order: int, service: str = "") -> Known | None:
     """One that waits for its payment, which may come on-chain."""
     books = stage.books.orders
     waiting = [
@@ -61,7 +61,7 @@ class PaymentIsTakenBack(Action):
         return cls(turns, random.randrange(4), some_seconds(random, 1, 300), random.random() < 0.5)
 
     def play(self, stage: Stage) -> str:
-        order = _payable(stage, self.order, "lsps1")
+        order = payable(stage, self.order, "lsps1")
         if order is None:
             return ""
         chain = stage.world.chain
@@ -97,7 +97,7 @@ class RefundWaits(Action):
         return cls(turns, random.randrange(4), random.choice((60, 400)), random.choice((7, 7, 7, 14)))
 
     def play(self, stage: Stage) -> str:
-        order = _payable(stage, self.order)
+        order = payable(stage, self.order)
         if order is None:
             return ""
         chain = stage.world.chain

@@ -17,6 +17,8 @@ def _list(what: str, breaks: str | tuple[str, ...], install: Install, *, hard: b
 
 
 ENDS = "every order ends"
+PAID_ONCE = "a wish is paid once"
+SENT = "what was sent is followed"
 ARITHMETIC = "the lease's arithmetic"
 ONE_CHANNEL = "one channel an order"
 ONE_REPLY = "one reply a request"
@@ -48,7 +50,7 @@ _list("a lost answer counts as a failed opening", ONE_CHANNEL, in_service.unreac
 _list("an opening is tried again with other inputs", ONE_CHANNEL, in_service.choose_again)
 _list("inputs are chosen, not reserved", (ONE_CHANNEL, "delivered as sold"), in_orders.reserve_nothing)
 _list("a payment is held whatever its timeout", "no payment is held into its timeout", in_orders.hold_for_ever)
-_list("after a crash the client orders and pays again", "a wish is paid once", in_client.forget_the_journal)
+_list("after a crash the client orders and pays again", (PAID_ONCE, SENT), in_client.forget_the_journal)
 
 # --- on-chain payments ------------------------------------------------------------------------------------------------
 
@@ -63,6 +65,18 @@ _list("a channel is opened though the payment was taken back", COVERED, in_oncha
 _list("a payment that was taken back stays in the books", CHAIN, in_onchain.overlook_reorganisations)
 _list("a payment without a confirmation is enough", COVERED, in_onchain.take_unconfirmed)
 _list("a customer's deposit is spent for another's channel", OTHERS, in_onchain.spend_customers_deposits)
+
+# --- customers who pay on-chain ---------------------------------------------------------------------------------------
+
+_list("after a crash the client signs and sends another payment", PAID_ONCE, in_client.sign_again_after_a_crash)
+_list("the client sends a payment before it is in its journal", "kept before it is sent", in_client.send_before_keeping)
+_list("two purchases of a client spend the same coins", "a coin pays once", in_client.spend_the_same_coins)
+_list("the client does not wait for its refund", "a refund is followed", in_client.wait_for_no_refund)
+_list(
+    "the client gives up a payment that may still be made",
+    "what may still pay is waited for",
+    in_client.give_up_a_replaced_payment,
+)
 
 # --- leases -----------------------------------------------------------------------------------------------------------
 

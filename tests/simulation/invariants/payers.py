@@ -43,6 +43,8 @@ class Payers:
         self._fail = fail
         self._sent: dict[tuple[str, int], str] = {}
         """What each wish of a wallet was paid with."""
+        self.sent: list[str] = []
+        """All of it, the newest last."""
         self._paid: set[str] = set()
         """Addresses that a block paid to, whatever became of it."""
         self._reorganised: int | None = None
@@ -60,13 +62,15 @@ class Payers:
         if kept is None:
             self._fail("kept before it is sent", f"{wallet.name} sends {transaction.txid}, and its journal has it not")
             return
+        if kept.txid not in self.sent:
+            self.sent.append(kept.txid)
         before = self._sent.setdefault((wallet.name, kept.blocks), kept.txid)
         if before != kept.txid:
             text = f"{wallet.name} pays for its wish of {kept.blocks} blocks with {kept.txid}, and before with {before}"
             self._fail("a wish is paid once", text)
         for outpoint in kept.inputs:
             spender = wallet.node.wallet.spender(outpoint)
-            if spender != kept.txid and spender in self._sent.values():
+            if spender != kept.txid and spender in self.sent:
                 self._fail("a coin pays once", f"{wallet.name} pays with {outpoint}, which pays already in {spender}")
 
     def is_under_way(self, wallet: Wallet, wish: Wish) -> bool:

@@ -1,0 +1,75 @@
+"""Scenes in which something goes wrong, and then nothing else happens that could set it right by chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Self
+
+from lsps.client.terms import PayWith
+from lsps.units import Sat
+from tests.simulation.actions.action import Action, among
+from tests.simulation.actions.customers import channel_of, scid_of
+from tests.simulation.actions.scenes import payable
+from tests.simulation.loop import MICRO
+from tests.simulation.wallets import Extension
+
+if TYPE_CHECKING:
+    from tests.simulation.stage import Stage
+
+_MOMENTS = 8
+_MOMENT = 30 * MICRO
+"""Longer, together, than a call is waited for and the LSP then has to do what is due."""
+
+
+def _quiet(stage: Stage) -> None:
+    for _ in range(_MOMENTS):
+        stage.loop.advance(_MOMENT)
+        stage.judge.on_step()
+
+
+@dataclass(frozen=True)
+class SettlingFails(Action):
+    """Once, for one wallet's extension."""
+
+    wallet: int
+    channel: int
+
+    @classmethod
+    def draw(cls, random: Random, turns: int) -> Self:
+        return cls(turns, random.randrange(60), random.randrange(60))
+
+    def play(self, stage: Stage) -> str:
+        wallet = among(self.wallet, stage.wallets)
+        channel = channel_of(wallet.node, self.channel)
+        if channel is None:
+            return ""
+        scid = scid_of(channel, wallet.node, self.channel)
+        wish = Extension(scid, stage.some_blocks(), None, PayWith.BOLT11)
+        stage.world.faults.fail_next(stage.lsp_node.node_id, "invoices.settle")
+        wallet.wish_for(wish)
+        _quiet(stage)
+        return f"{wallet.name} wants to {wish}, the next invoices.settle at lsp's node fails, and nothing else happens"
+
+
+@dataclass(frozen=True)
+class PaidBothWays(Action):
+    """At the same moment, while the LSP's disk is slow: two events meet at one order."""
+
+    order: int
+
+    @classmethod
+    def draw(cls, random: Random, turns: int) -> Self:
+        return cls(turns, random.randrange(4))
+
+    def play(self, stage: Stage) -> str:
+        order = payable(stage, self.order)
+        if order is None or order.address is None or order.invoice is None:
+            return ""
+        before, stage.disk.latency = stage.disk.latency, 3.0
+        stage.payments.append(stage.world.pay(order.address, Sat(order.total)))
+        stage.strangers[0].pay(order)
+        stage.loop.advance(15 * MICRO)
+        stage.disk.latency = before
+        _quiet(stage)
+        return f"order {order.order_id} is paid on-chain and by Lightning at once, and nothing else happens"
