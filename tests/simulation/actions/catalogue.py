@@ -86,7 +86,7 @@ everything at once and evenly, little would ever get far enough to go wrong."""
 
 SCENES: tuple[type[Action], ...] = (
     *(PaymentIsTakenBack, PaymentIsTakenBack, RefundWaits),
-    *(PayerDies, PayerDies, PayerDies, PaymentComesBack, PayerSpendsElsewhere),
+    *(PayerDies, PayerDies, PayerDies, PaymentComesBack, PayerSpendsElsewhere, PayerSpendsElsewhere),
     *(SettlingFails, PaidBothWays),
 )
 """Now and then, in every second story, one of these takes a step's place. Hours take long to play: not often."""

@@ -10,7 +10,7 @@ from lsps.client.terms import PayWith
 from lsps.units import Sat
 from tests.simulation.actions.action import Action, among
 from tests.simulation.actions.customers import channel_of, scid_of
-from tests.simulation.actions.scenes import payable
+from tests.simulation.actions.scenes import ordered
 from tests.simulation.loop import MICRO
 from tests.simulation.wallets import Extension
 
@@ -63,7 +63,7 @@ class PaidBothWays(Action):
         return cls(turns, random.randrange(4))
 
     def play(self, stage: Stage) -> str:
-        order = payable(stage, self.order)
+        order = ordered(stage, self.order)
         if order is None or order.address is None or order.invoice is None:
             return ""
         before, stage.disk.latency = stage.disk.latency, 3.0

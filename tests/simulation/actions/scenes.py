@@ -12,8 +12,9 @@ from lsps.node.simulated.chain import TooDeep
 from lsps.orders.model import State
 from lsps.units import OrderId, Sat
 from tests.simulation.actions.action import Action, among, some_seconds
+from tests.simulation.actions.customers import channel_of, scid_of
 from tests.simulation.loop import MICRO
-from tests.simulation.strangers import Known
+from tests.simulation.strangers import CHANNEL_ORDER, Known
 
 if TYPE_CHECKING:
     from tests.simulation.stage import Stage
@@ -22,8 +23,24 @@ _CONFIRMS = 5_000
 """Satoshi per 1000 weight: what these payments pay."""
 
 
-def payable(stage: Stage, order: int, service: str = "") -> Known | None:
-    """One that waits for its payment, which may come on-chain."""
+def ordered(stage: Stage, order: int, service: str = "") -> Known | None:
+    """One that waits for its payment, which may come on-chain; when there is none, a stranger orders now."""
+    found = _payable(stage, order, service)
+    if found is not None:
+        return found
+    stranger = among(order, stage.strangers)
+    channel = None if service == "lsps1" else channel_of(stranger.node, order)
+    params: dict[str, object] = {**CHANNEL_ORDER, "channel_expiry_blocks": stage.some_blocks()}
+    if channel is not None:
+        scid = str(scid_of(channel, stranger.node, order))
+        params = {"short_channel_id": scid, "channel_extension_expiry_blocks": stage.some_blocks()}
+    method = "lsps1.create_order" if channel is None else "lsps7.create_order"
+    stranger.request(method, {**params, "refund_onchain_address": stage.world.payer.new_address()})
+    stage.loop.advance(10 * MICRO)
+    return _payable(stage, order, service)
+
+
+def _payable(stage: Stage, order: int, service: str) -> Known | None:
     books = stage.books.orders
     waiting = [
         known
@@ -61,7 +78,7 @@ class PaymentIsTakenBack(Action):
         return cls(turns, random.randrange(4), some_seconds(random, 1, 300), random.random() < 0.5)
 
     def play(self, stage: Stage) -> str:
-        order = payable(stage, self.order, "lsps1")
+        order = ordered(stage, self.order, "lsps1")
         if order is None:
             return ""
         chain = stage.world.chain
@@ -97,7 +114,7 @@ class RefundWaits(Action):
         return cls(turns, random.randrange(4), random.choice((60, 400)), random.choice((7, 7, 7, 14)))
 
     def play(self, stage: Stage) -> str:
-        order = payable(stage, self.order)
+        order = ordered(stage, self.order)
         if order is None:
             return ""
         chain = stage.world.chain
