@@ -15,8 +15,11 @@ from lsps.compose import back_up_journal, back_up_store, connect, open_service
 from lsps.config.errors import ConfigError
 from lsps.config.file import find, load_config
 from lsps.node.lnd.node import open_node
+from lsps.store.orders import StoreUnavailable
 from lsps.store.sqlite.files import make_private
+from lsps.store.sqlite.opening import open_order_store
 from lsps.testing import create_network
+from tests.store import samples
 
 CONFIG = """
 store = "sqlite://state/lsps.db"
@@ -71,6 +74,16 @@ def test_a_store_that_others_can_read_is_warned_of(
     with caplog.at_level(logging.WARNING, "lsps"):
         make_private(tmp_path / "lsps.db")
     assert [record.message for record in caplog.records] == ["readable_by_others"] * warned
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    """Who may write in the store's directory could have the start empty any file of ours by a link of that name."""
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    (tmp_path / "lsps.db.lock").symlink_to(precious)
+    with pytest.raises(StoreUnavailable, match=r"lsps\.db: a symbolic link"):
+        open_order_store(tmp_path / "lsps.db", samples.LSP, samples.RULES)
+    assert precious.read_text() == "kept"
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True)])

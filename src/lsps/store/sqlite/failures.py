@@ -37,6 +37,7 @@ _ADVICE_BY_ERRNO = {
     errno.EROFS: _READ_ONLY,
     errno.EACCES: _NOT_OURS,
     errno.EPERM: _NOT_OURS,
+    errno.ELOOP: "a symbolic link stands where its .lock belongs: remove it",
     errno.EIO: "the disk reports an error: look at the disk and at the machine's log",
 }
 

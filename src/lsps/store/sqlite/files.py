@@ -35,7 +35,7 @@ class ServingLock:
         """Raises StoreInUse, OSError."""
         file = path.with_name(path.name + ".lock")
         make_private(file)
-        self._fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
