@@ -62,6 +62,7 @@ async def host(
     dialer: Dialer | None = None,
     network: Network | None = Network.REGTEST,
     address: str = "127.0.0.1:0",
+    features: int = CLIENT_INIT,
 ) -> AsyncIterator[Host]:
     """Time stands still unless a clock is given: what ends, ends for another reason than a timeout."""
     node = Bolt8Node(
@@ -69,6 +70,7 @@ async def host(
         network=network,
         clock=clock or ManualClock(),
         random=Random(0),
+        features=features,
         limits=limits,
         dialer=dialer,
     )

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from lsps.lightning.bolt1 import Closed
-from lsps.lightning.messages import Init
-from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS
+from lsps.lightning.messages import CustomMessage, Init
+from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS, MESSAGE_TYPE
 from lsps.node.contract import (
     Message,
     NodeUnreachable,
@@ -83,15 +83,26 @@ async def test_disconnecting_is_for_good() -> None:
 
 
 async def test_the_newer_connection_of_a_peer_stays() -> None:
-    """A peer that connects again takes the place of its older connection, which may be dead: that one is closed."""
+    """A peer that connects again takes the place of its older connection, which may be dead: that one is closed, a
+    reply to what came by it goes over the newer, and listeners are told in order."""
     key = new_key()
-    async with host() as lsp:
+    async with (
+        host() as lsp,
+        listening(lsp.messages.peer_events()) as events,
+        listening(lsp.messages.received()) as received,
+    ):
         older = await RawPeer.connect(lsp, key)
         await older.until(Init)
+        older.connection.send(CustomMessage(MESSAGE_TYPE, b"request"))
+        await older.flush()
+        await received.until(lambda heard: Message(key.node_id, b"request") in heard)
         newer = await RawPeer.connect(lsp, key)
         await newer.until(Init)
         await older.until_closed()
-        await connected(lsp.messages, key.node_id)
+        await lsp.messages.send(key.node_id, b"reply")
+        assert CustomMessage(MESSAGE_TYPE, b"reply") in await newer.until(CustomMessage)
+        online, offline = PeerOnline(key.node_id), PeerOffline(key.node_id)
+        assert events.heard == [Resumed(), online, offline, online]
         for peer in (older, newer):
             await peer.close()
 
@@ -143,6 +154,15 @@ async def test_the_address_that_answered_is_kept() -> None:
             return await ours.messages.peer(theirs.node_id) is not None
 
         await eventually("the connection is back", back)
+
+
+async def test_calling_oneself() -> None:
+    """Our own identity is nobody to connect to: it is refused before anything is dialled."""
+    gate = Gate()
+    async with host(dialer=gate) as ours:
+        with pytest.raises(PeerNotConnected, match="our own"):
+            await ours.messages.connect(ours.node_id, ours.address)
+        assert gate.calls == 0
 
 
 # --- the object itself ------------------------------------------------------------------------------------------------

@@ -113,6 +113,8 @@ class Bolt8Messages:
 
     async def connect(self, peer: NodeId, address: str | None = None) -> None:
         self._check_open()
+        if peer == self._key.node_id:
+            raise PeerNotConnected(f"{peer} is our own identity, with which there is nothing to talk about")
         if self._peers.connected(peer) is not None:
             return
         wish = self._wishes.setdefault(peer, _Wish())
