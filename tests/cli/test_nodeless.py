@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lsps.cli import info
 from lsps.clock import Clock, SystemClock
+from lsps.lightning.features import CLIENT_INIT, LSP_INIT
 from lsps.testing import OFFER, create_network
 from tests.cli.terminal import Terminal
+from tests.node.bolt8.environment import host
 from tests.node.bolt8.test_service_over_tcp import lsp_over_tcp
 
 
@@ -27,6 +31,21 @@ async def test_info_needs_no_node(terminal: Terminal, tmp_path: Path) -> None:
         assert (kept.code, kept.err) == (0, "")
         assert (tmp_path / "me.key").exists()
     net.world.close()
+
+
+@pytest.mark.parametrize(("features", "doubted"), [(CLIENT_INIT, True), (LSP_INIT, False)], ids=["plain", "an LSP"])
+async def test_a_node_that_does_not_answer(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, features: int, doubted: bool
+) -> None:
+    """While an answer is waited for a person is told so, and whether the node says it is an LSP; then exit code 3."""
+    monkeypatch.setattr(info, "QUIET_SECONDS", 0.01)
+    silent = replace(terminal, patience=replace(terminal.patience, reply=0.5))
+    async with host(features=features) as node:
+        result = await silent.run("info", "--lsp", f"{node.node_id}@{node.address}")
+    assert result.code == 3
+    assert result.err.count("no answer yet") == 1
+    assert ("feature bit 729" in result.err) is doubted
+    assert "did not answer" in result.err
 
 
 LSP = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from lsps.cli import arguments
 from lsps.cli.shell import Shell
 
 if TYPE_CHECKING:
+    from lsps.node.contract import Messages
     from lsps.protocol.lsps1 import Options
+    from lsps.units import NodeId
 
 _DESCRIPTION = """What an LSP offers: the specifications it speaks, and what channels it sells.
 
@@ -19,6 +23,10 @@ _DESCRIPTION = """What an LSP offers: the specifications it speaks, and what cha
 
 No node is needed: where none is named, an identity is made for this question and thrown away. It needs the address.
 """
+
+
+QUIET_SECONDS = 5.0
+"""Before a person is told that an answer is being waited for."""
 
 
 def add(commands: arguments.Commands) -> None:
@@ -34,8 +42,9 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
 
     async with shell.client(args, nodeless=True) as client:
         lsp = client.lsp(args.lsp)
-        protocols = await lsp.lsps0.list_protocols()
-        options = await lsp.lsps1.get_info() if 1 in protocols else None
+        async with _patience_asked(shell, client.node.messages, lsp.node_id):
+            protocols = await lsp.lsps0.list_protocols()
+            options = await lsp.lsps1.get_info() if 1 in protocols else None
     if options is not None:
         for broken in check_options(options):
             note(shell, f"warning: the LSP breaks {broken.clause}: {broken.text}")
@@ -51,6 +60,29 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
         rows.append(("extensions", "yes: `lsps leases` shows which of your channels, and by how much"))
     print_pairs(shell, rows)
     return DONE
+
+
+@asynccontextmanager
+async def _patience_asked(shell: Shell, messages: Messages, lsp: NodeId) -> AsyncIterator[None]:
+    """Who asks a node that is no LSP is not left alone with a silence of minutes, which bLIP-50 asks to wait."""
+    from lsps.cli.output import note
+    from lsps.lightning.features import OPTION_SUPPORTS_LSPS
+
+    async def tell() -> None:
+        peer = None
+        while peer is None:
+            await asyncio.sleep(QUIET_SECONDS)
+            peer = await messages.peer(lsp)
+        is_lsp = OPTION_SUPPORTS_LSPS in peer.features
+        doubt = "" if is_lsp else "; nor does this node say that it is an LSP (feature bit 729, which is optional)"
+        note(shell, f"Connected, and no answer yet{doubt}. It is waited for some minutes; ^C ends that.")
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 def _option_rows(options: Options) -> Iterator[tuple[str, str]]:
