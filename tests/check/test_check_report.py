@@ -62,6 +62,18 @@ def test_the_text_shows_a_failure_whole() -> None:
     assert not any(character in shown for character in ("\x1b", "\x00", "\u202e"))
 
 
+def test_a_narrow_terminal_breaks_no_word() -> None:
+    """Folded to a width, the report has the same words, its messages whole, and no other line is longer."""
+    for width in (80, 60):
+        lines = "\n".join(text(report(), width)).split("\n")
+        assert " ".join("\n".join(lines).split()) == " ".join("\n".join(text(report())).split())
+        assert all(len(line) < width for line in lines if not line.startswith(("  sent: ", "  came: ")))
+    folded = [line.split("\n") for line in text(report(), 60) if "\n" in line]
+    assert folded[0][1].startswith(" " * 14)
+    assert {line[1][:9].count(" ") for line in folded if line[0].startswith("  due: ")} == {8}
+    assert not folded[-1][1].startswith(" ")
+
+
 def test_the_json_document_has_every_check() -> None:
     """Each check is there with its outcome; messages are there for failures alone."""
     made = document(report())

@@ -113,6 +113,8 @@ async def test_a_fee_above_the_limit_is_not_paid(tmp_path: Path, monkeypatch: py
     [
         (("--pay",), "--max-fee-sat"),
         (("--only", "lsps9"), "the groups are lsps0"),
+        (("--max-fee-sat", "9"), "--pay"),
+        (("--junit", "no/such/directory.xml"), "cannot write"),
     ],
 )
 async def test_usage_errors(tmp_path: Path, argv: tuple[str, ...], says: str) -> None:
@@ -158,3 +160,14 @@ async def test_a_person_sees_how_far_it_is(tmp_path: Path) -> None:
         piped = await Terminal(tmp_path, node).run("check", str(lsp), "--only", "lsps0")
     assert "lsps0" in seen.err
     assert piped.err == ""
+
+
+def there(path: Path) -> bool:
+    return path.exists()
+
+
+async def test_a_report_file_that_is_not_written_is_not_there(tmp_path: Path) -> None:
+    """--junit of a run that never came about leaves no empty file for another program to trip over."""
+    result = await run(tmp_path, no_fault, "--pay", "--max-fee-sat", "9", "--junit", "a.xml", network=Network.MAINNET)
+    assert result.code == 2
+    assert not there(tmp_path / "a.xml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -10,6 +11,10 @@ from lsps.protocol.sanitize import sanitize
 
 _SHOWN = 400
 _LAST_EXCHANGES = 3
+_MESSAGES = ("  sent: ", "  came: ")
+_DETAILS = ("  due:  ", "  but:  ")
+_UNDER_DETAIL, _UNDER_CHECK = 8, 14
+_NARROWEST = 40
 _MARKS = {Outcome.PASS: "ok  ", Outcome.FAIL: "FAIL", Outcome.SKIPPED: "skip", Outcome.UNTOLD: "?   "}
 
 
@@ -49,8 +54,20 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
         yield f"  came: {shown_payload(payload)}"
 
 
-def text(report: Report) -> Iterator[str]:
-    """The whole report, line by line."""
+def text(report: Report, width: int | None = None) -> Iterator[str]:
+    """The whole report, line by line: one a check, or folded between words to `width`. Messages stay whole."""
+    for written in _lines(report):
+        if width is None or len(written) < width or written.startswith(_MESSAGES):
+            yield written
+        else:
+            of_check = _UNDER_CHECK if written.startswith("  ") else 0
+            indent = _UNDER_DETAIL if written.startswith(_DETAILS) else of_check
+            yield textwrap.fill(
+                written, max(width - 1, _NARROWEST), subsequent_indent=" " * indent, break_on_hyphens=False
+            )
+
+
+def _lines(report: Report) -> Iterator[str]:
     group = ""
     for finding in report.findings:
         if finding.check.group != group:
@@ -70,8 +87,9 @@ def text(report: Report) -> Iterator[str]:
 
 def summary(report: Report) -> str:
     must, should = len(report.failed(Severity.MUST)), len(report.failed(Severity.SHOULD))
+    checks = "1 check" if len(report.findings) == 1 else f"{len(report.findings)} checks"
     return (
-        f"{len(report.findings)} checks: {report.count(Outcome.PASS)} passed, {must} MUST and {should} SHOULD failed, "
+        f"{checks}: {report.count(Outcome.PASS)} passed, {must} MUST and {should} SHOULD failed, "
         f"{report.count(Outcome.SKIPPED)} skipped, {report.count(Outcome.UNTOLD)} could not be told"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from lsps.cli import arguments
@@ -24,7 +25,7 @@ that has no channels, so of LSPS7 less can be told. --pay also pays an order of 
   lsps check 02… --only lsps0 --only L1-84
   lsps check 02… --json | jq '.checks[] | select(.outcome == "fail")'
   lsps check 02… --junit report.xml
-  lsps check 02…@lsp.example:9735 --node bolt8://?network=mainnet
+  lsps check 02…@lsp.example:9735 --node 'bolt8://?network=mainnet'
   lsps check 02… --pay --max-fee-sat 5000          on regtest
   lsps check --list
 
@@ -70,15 +71,33 @@ async def run(args: argparse.Namespace, shell: Shell) -> int:
         return DONE
     if args.lsp is None:
         raise UsageError("which LSP? lsps check PUBKEY[@HOST:PORT], or --list")
+    if args.max_fee_sat is not None and not args.pay:
+        raise UsageError("--max-fee-sat is for --pay: without that nothing is paid")
+    junit = None if args.junit is None else _writable(shell.directory / args.junit)
     async with shell.client(args, nodeless=True) as client:
         report = await _check(args, shell, client)
-    if args.junit is not None:
-        (shell.directory / args.junit).write_bytes(shown.junit(report))
+    if junit is not None:
+        junit.write_bytes(shown.junit(report))
     if args.json:
         print_json(shell, shown.document(report))
     else:
-        shell.stdout.write("".join(f"{line}\n" for line in shown.text(report)))
+        width = get_terminal_size().columns if shell.stdout.isatty() else None
+        shell.stdout.write("".join(f"{line}\n" for line in shown.text(report, width)))
     return FAILED if report.failed(Severity.MUST) else DONE
+
+
+def _writable(file: Path) -> Path:
+    """Found out before the LSP is asked for a minute. Raises UsageError."""
+    from lsps.cli.failures import UsageError
+
+    was_there = file.exists()
+    try:
+        file.open("ab").close()
+        if not was_there:
+            file.unlink()
+    except OSError as error:
+        raise UsageError(f"--junit: cannot write {file}: {error.strerror or error}") from error
+    return file
 
 
 async def _check(args: argparse.Namespace, shell: Shell, client: Client) -> Report:
