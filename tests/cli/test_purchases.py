@@ -176,6 +176,17 @@ async def test_an_interruption_says_what_is_in_flight(shop: Town) -> None:
     assert entry["state"] == "paying"
 
 
+async def test_an_unpaid_order_says_until_when_it_can_be_paid(shop: Town) -> None:
+    """`lsps orders` must tell an order that waits for its payment from one that nobody can pay any more."""
+    await shop.run("extend", shop.scid, "144", "--lsp", shop.lsp, "--no-pay")
+    [entry] = await journal(shop)
+    day, time = str(entry["expires_at"]).split("T")
+    shown = (await shop.run("orders")).out
+    assert f"not paid; the same command pays it until {day} {time[:5]} UTC" in shown
+    await shop.run("extend", shop.scid, "144", "--lsp", shop.lsp, *YES)
+    assert "not paid" not in (await shop.run("orders")).out
+
+
 async def test_an_interruption_with_json(shop: Town) -> None:
     """^C must leave one JSON document that says so, as every other end does."""
     world, lsp = shop.net.nodes.world, shop.net.nodes.lsp

@@ -73,11 +73,15 @@ def _head(entry: Entry) -> str:
 
 
 def _details(entry: Entry) -> Iterator[str]:
+    from lsps.cli import words
     from lsps.protocol.sanitize import sanitize
+    from lsps.store.journal import EntryState
 
     if entry.order_id:
         yield f"order {sanitize(entry.order_id, limit=64)}"
     yield f"LSP {entry.lsp}"
+    if entry.state is EntryState.ORDERED and entry.expires_at is not None:
+        yield f"not paid; the same command pays it until {words.moment(entry.expires_at)}"
     if entry.transaction is not None:
         yield f"paid on-chain in transaction {entry.transaction.txid}"
     if entry.note:
