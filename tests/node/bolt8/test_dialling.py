@@ -161,6 +161,28 @@ async def test_junk_sent_to_the_listener(junk: bytes) -> None:
         await peer.close()
 
 
+async def test_ephemeral_keys_are_fresh() -> None:
+    """BOLT 8: for each session a node MUST generate a new ephemeral key, whether it calls or is called."""
+    acts_one: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        acts_one.append(await reader.readexactly(50))
+        writer.close()
+
+    node = await asyncio.start_server(serve, "127.0.0.1", 0)
+    peer, acts_two = new_key().node_id, []
+    async with node, host() as ours:
+        for _ in range(2):
+            with pytest.raises(PeerNotConnected):
+                await ours.messages.connect(peer, f"127.0.0.1:{node.sockets[0].getsockname()[1]}")
+            caller = await RawPeer.connect(ours)
+            await caller.flush()
+            acts_two.append(await caller.reader.readexactly(50))
+            await caller.close()
+    assert acts_one[0][:34] != acts_one[1][:34]
+    assert acts_two[0][:34] != acts_two[1][:34]
+
+
 async def test_junk_after_the_handshake() -> None:
     """Bytes that do not decrypt end the connection, deliver nothing, and are told as PeerOffline."""
     key = new_key()
