@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from interop.ldk.node import LdkError
 from lsps.client.errors import OutcomeUnknown
 from lsps.node.bolt8.messages import Bolt8Messages
 from lsps.node.contract import PaymentStatus
-from lsps.units import Sat
+from lsps.protocol.payment import OrderState
+from lsps.units import OrderId, Sat
 from tests.ldk.ldk_customer import ORDER, ldk_customer
 from tests.ldk.ldk_lsp import FEE, LdkLsp, ldk_lsp
+from tests.ldk.ldk_lsp import ORDER as LDK_LSP_ORDER
 from tests.ldk.our_lsp import HeldPrice
 
 Json = dict[str, Any]
@@ -138,3 +141,34 @@ async def test_replies_of_ldks_that_come_twice_and_for_nobody(tmp_path: Path) ->
         assert await shop.lsp.lsps0.list_protocols() == (1,)
         received = [json.loads(event["payload"]) for event in shop.ldk.events if event["event"] == "received"]
         assert [message["method"] for message in received] == ["lsps0.list_protocols"] * 4
+
+
+async def test_ldk_answers_in_another_order(tmp_path: Path) -> None:
+    """Two orders and a question in work at LDK's service, answered last first: each answer reaches who asked for it."""
+    async with ldk_lsp(tmp_path) as shop:
+        asked = []
+        for balance in (1_000_000, 2_000_000):
+            params = replace(LDK_LSP_ORDER, lsp_balance_sat=Sat(balance))
+            ordering = asyncio.create_task(shop.lsp.lsps1.create_order(params))
+            asked.append((balance, ordering, await shop.ldk.requested()))
+        assert await shop.lsp.lsps0.list_protocols() == (1,)
+        for balance, ordering, request in reversed(asked):
+            assert not ordering.done()
+            order_id = await shop.ldk.send_payment_details(request, bolt11=(await shop.owner.invoice(request)).option)
+            order = await ordering
+            assert (order.order_id, order.lsp_balance_sat) == (order_id, Sat(balance))
+
+
+async def test_ldk_answers_too_late(tmp_path: Path) -> None:
+    """The caller has given up before LDK's owner answers: the answer is for nobody, and the next question gets its
+    own."""
+    async with ldk_lsp(tmp_path) as shop:
+        ordering = asyncio.create_task(shop.lsp.lsps1.create_order(LDK_LSP_ORDER))
+        request = await shop.ldk.requested()
+        ordering.cancel()
+        await asyncio.gather(ordering, return_exceptions=True)
+        order_id = await shop.ldk.send_payment_details(request, bolt11=(await shop.owner.invoice(request)).option)
+        order = await shop.lsp.lsps1.get_order(OrderId(order_id))
+        assert order.order_state is OrderState.CREATED
+        received = [json.loads(event["payload"]) for event in shop.ldk.events if event["event"] == "received"]
+        assert [message["method"] for message in received] == ["lsps1.create_order", "lsps1.get_order"]
