@@ -20,7 +20,7 @@ from lsps.lightning.bolt8 import Initiator
 from lsps.lightning.features import CLIENT_INIT
 from lsps.lightning.keys import SecretKey
 from lsps.lightning.messages import CustomMessage, Init, Ping
-from lsps.node.bolt8.messages import MESSAGE_TYPE
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.units import NodeId
 from tests.hostile.payloads import KINDS
 

@@ -24,7 +24,7 @@ SatPerKiloweight = Annotated[int, Meta(ge=0, le=MAX_UINT32)]
 """A feerate in satoshi per 1000 weight units, a JSON number (bLIP-50 LSPS0.onchain_fee_rate)."""
 
 OnchainAddress = NewType("OnchainAddress", str)
-"""A SegWit address (bLIP-50 LSPS0.onchain_address). Its validity depends on the network: rules.check_address."""
+"""A SegWit address (bLIP-50 LSPS0.onchain_address). Whether it is valid depends on the network: see rules."""
 
 
 def _amount(value: object, unit: str) -> int:

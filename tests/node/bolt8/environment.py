@@ -18,8 +18,9 @@ from lsps.node.bolt8.dialing import Dialer
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.link import Link
 from lsps.node.bolt8.listener import Listener
-from lsps.node.bolt8.messages import MESSAGE_TYPE, Bolt8Messages
+from lsps.node.bolt8.messages import Bolt8Messages
 from lsps.node.bolt8.node import Bolt8Node
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.testing import ManualClock
 from lsps.units import Network, NodeId, Outpoint, Sat
 from tests.node.contract.environment import ContractEnvironment, Side, eventually

@@ -8,7 +8,7 @@ import pytest
 
 from lsps.lightning.bolt1 import Closed
 from lsps.lightning.messages import CustomMessage, Init
-from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS, MESSAGE_TYPE
+from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS
 from lsps.node.contract import (
     Message,
     NodeUnreachable,
@@ -19,6 +19,7 @@ from lsps.node.contract import (
     Refused,
     Resumed,
 )
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.testing import ManualClock
 from lsps.units import Network
 from tests.node.bolt8.environment import Gate, RawPeer, connected, host, new_key

@@ -8,12 +8,12 @@ import pytest
 
 from lsps.lightning.bolt8 import Responder
 from lsps.lightning.messages import CustomMessage, Init, encode_warning
-from lsps.node.bolt8.messages import MESSAGE_TYPE
 from lsps.node.contract import (
     PeerNotConnected,
     PeerOffline,
     Resumed,
 )
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.testing import ManualClock
 from lsps.units import Network, NodeId
 from tests.node.bolt8.environment import RawPeer, host, new_key, server

@@ -10,9 +10,9 @@ from lsps.config.tables import ListenTable
 from lsps.lightning.bolt1 import Closed
 from lsps.lightning.messages import CustomMessage, Init, Ping, Pong
 from lsps.node.bolt8.limits import Limits
-from lsps.node.bolt8.messages import MESSAGE_TYPE
 from lsps.node.bolt8.peers import source_of
 from lsps.node.contract import Message, PeerOffline, PeerOnline
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.testing import ManualClock
 from tests.node.bolt8.environment import Host, RawPeer, connected, host, new_key
 from tests.node.bolt8.memory import a_connection_costs

@@ -10,8 +10,8 @@ from lsps.lightning.bolt1 import Connection, Event
 from lsps.lightning.messages import CustomMessage, Init, Ping
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.link import CLOSING_SECONDS, Link
-from lsps.node.bolt8.messages import MESSAGE_TYPE
 from lsps.node.contract import Message, PeerNotConnected, PeerOffline
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.testing import ManualClock
 from lsps.units import NodeId
 from tests.node.bolt8.environment import Host, RawPeer, connected, host, new_key

@@ -35,10 +35,9 @@ from lsps.node.contract import (
     Refused,
     Resumed,
 )
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.units import Network, NodeId
 
-MESSAGE_TYPE = 37913
-"""bLIP-50, Lightning Peer-To-Peer Transport."""
 CONNECT_SECONDS = 15.0
 """For name, proxy, TCP, handshake and init."""
 FIRST_PAUSE_SECONDS = 0.25

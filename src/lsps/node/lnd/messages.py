@@ -1,4 +1,7 @@
-"""Custom messages 37913 and the connections that carry them (node contract: Messages)."""
+"""Custom messages 37913 and the connections that carry them (node contract: Messages).
+
+LND passes custom messages of odd types as they are, without an option.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,8 @@ from lsps.node.lnd import rpc
 from lsps.node.lnd.connection import Connection
 from lsps.node.lnd.errors import NOT_FOUND, LndRefused
 from lsps.node.lnd.streams import Reconnecting
+from lsps.protocol.jsonrpc import MESSAGE_TYPE
 from lsps.units import NodeId
-
-MESSAGE_TYPE = 37913
-"""bLIP-50, Lightning Peer-To-Peer Transport. LND passes odd custom types as they are, without an option."""
 
 CONNECT_SECONDS = 15
 """How long lnd may try one address."""
