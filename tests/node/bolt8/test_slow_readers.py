@@ -79,9 +79,11 @@ async def test_a_flood_is_held_back_while_nobody_takes_it() -> None:
         await anext(stream)
         flooder = await RawPeer.connect(lsp, key)
         await flooder.until(Init)
+        (link,) = lsp.messages._peers._links
         sent = await blocked(flooder, CustomMessage(MESSAGE_TYPE, bytes(60_000)))
         await clock.advance(Limits().idle_seconds * 2)
         await serves(lsp)
+        assert SMALL.buffered_bytes <= link._unread < SMALL.buffered_bytes + 65_000 < sent * 60_000
         taken = 0
         async with asyncio.timeout(PATIENCE_SECONDS):
             while taken < sent:
