@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -345,3 +346,17 @@ def test_main_runs_a_command_to_its_end(terminal: Terminal) -> None:
     shell = terminal.shell()
     assert main(["orders"], shell) == 0
     assert "Nothing was ordered" in shell.stderr.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "closed"), [("ascii", ""), ("latin-1", ""), ("utf-8", ">&-"), ("utf-8", ">&- 2>&-")]
+)
+def test_streams_that_take_not_every_word(encoding: str, closed: str) -> None:
+    """A terminal without our characters, or none at all, keeps no command from its work, and shows no traceback."""
+    command = f"exec {sys.executable} -m lsps info --help {closed}"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    result = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, encoding=encoding, env=environment, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert ("usage: lsps info" in result.stdout) is (not closed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from lsps.cli import arguments, backup, buy, check, extend, info, leases, ledger, orders, serve
@@ -100,9 +102,22 @@ async def _demo(args: argparse.Namespace, shell: Shell) -> int:
     return await demo.run(args, shell)
 
 
+def _make_streams_writable() -> None:
+    """No word about a payment may end the command that makes it: not in an encoding that lacks a character, nor where
+    the stream was closed from the first (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # the process's own
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main(argv: Sequence[str] | None = None, shell: Shell | None = None) -> int:
     """Runs a command; returns its exit code."""
-    shell = shell or Shell()
+    if shell is None:
+        _make_streams_writable()
+        shell = Shell()
     try:
         args = parser().parse_args(argv)
     except _Misused as misused:
