@@ -65,7 +65,7 @@ class Dialer:
             else:
                 _, link = await loop.create_connection(make, host, port, happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS)
         except (OSError, ValueError) as error:
-            raise CannotDial(_why(error)) from error
+            raise CannotDial(in_words(error)) from error
         return link
 
     async def _through(self, proxy: tuple[str, int], host: str, port: int) -> socket.socket:
@@ -76,11 +76,13 @@ class Dialer:
         try:
             return await made.connect(host, port)
         except (ProxyError, OSError) as error:
-            raise CannotDial(f"the SOCKS5 proxy could not connect: {_why(error)}") from error
+            raise CannotDial(f"the SOCKS5 proxy could not connect: {in_words(error)}") from error
 
 
-def _why(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """In the system's own words: asyncio's repeat the address, which our caller names."""
+    if isinstance(error, LspsError):
+        return str(error)
     if isinstance(error, ValueError):  # a name that cannot be asked for; the library's text is about codecs and bytes
         return "no host can have this name"
     if isinstance(error, OSError) and error.errno is not None:

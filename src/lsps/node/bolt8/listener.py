@@ -13,7 +13,7 @@ from random import Random
 from lsps.clock import Clock
 from lsps.lightning.features import LSP_INIT
 from lsps.logs import event
-from lsps.node.bolt8.dialing import CannotDial, split_address
+from lsps.node.bolt8.dialing import CannotDial, in_words, split_address
 from lsps.node.bolt8.identity import kept_key
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.messages import Bolt8Messages
@@ -43,8 +43,8 @@ class Listener:
         try:
             host, port = split_address(address)
             server = await asyncio.get_running_loop().create_server(messages.accept, host, port)
-        except (CannotDial, OSError, UnicodeError) as error:
-            raise CannotListen(f"cannot listen on {address}: {error}") from error
+        except (CannotDial, OSError, ValueError) as error:
+            raise CannotListen(f"cannot listen on {address}: {in_words(error)}") from error
         return cls(server)
 
     def close(self) -> None:
