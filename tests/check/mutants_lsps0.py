@@ -22,6 +22,7 @@ from tests.check.faults import (
     WITHOUT_PARAMS,
     Edit,
     Mutants,
+    When,
     after,
     code,
     data,
@@ -70,22 +71,26 @@ mutant("an unknown method has another code", code(to(UNKNOWN_METHOD, {}), -32600
 mutant("an unknown parameter has another code", code(ONE_UNKNOWN, -32600), "L0-11")
 mutant("unrecognized is empty", data(ONE_UNKNOWN, put("unrecognized", [])), "L0-12")
 mutant("unrecognized names one of two", data(TWO_UNKNOWN, put("unrecognized", [UNKNOWN_PARAMETERS[0]])), "L0-13")
-for _id, (_what, _payload) in KINDS.items():
 
-    def _same(asked: Asked, payload: bytes = _payload) -> bool:
-        return asked.payload == payload
 
-    mutant(f"no answer to {_what}", swallowed(_same), _id)
-    mutant(f"another code for {_what}", code(_same, -32600), _id)
+def is_bad(kind: str) -> When:
+    return lambda asked: asked.payload == KINDS[kind][1]
+
+
+for _id, (_what, _) in KINDS.items():
+    mutant(f"no answer to {_what}", swallowed(is_bad(_id)), _id)
+    mutant(f"another code for {_what}", code(is_bad(_id), -32600), _id)
 mutant(
     "the first of two objects is answered",
     edits(
-        lambda asked: asked.payload == KINDS["L0-23"][1],
+        is_bad("L0-23"),
         lambda message: message.update(id=BAD_ID, result={"protocols": [1]}, error=None),
     ),
     "L0-23",
     "L0-42",
 )
+mutant("an id that is none comes back", edits(is_bad("L0-30"), put("id", {"no": "id"})), "L0-30")
+mutant("an id that is not UTF-8 comes back mended", edits(is_bad("L0-32"), put("id", f"{BAD_ID}-\ufffd")), "L0-32")
 mutant("a parse error without id", edits(lambda asked: asked.payload == b"{}", drop("id")), "L0-28")
 
 

@@ -1,5 +1,7 @@
 """The builder of the LDK peer: Rust is found wherever rustup put it, and a machine that cannot build is told why."""
 
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,26 @@ def test_rust_need_not_be_on_the_path(home: Path, tmp_path: Path) -> None:
     assert binary() == built
     fake(home / "bin", "rustc", "echo rustc 2.0")
     assert binary() != built
+
+
+def test_two_at_once_build_once(home: Path, tmp_path: Path) -> None:
+    """Of two that need the program at the same time one builds it, the other waits, and both get it."""
+    fake(home / "bin", "rustc", "echo rustc 1.99")
+    script = f"""
+    echo >>{tmp_path}/builds
+    while [ ! -e {tmp_path}/go ]; do sleep 0.01; done
+    mkdir -p "$4/debug" && echo >"$4/debug/{PROGRAM}" && chmod +x "$4/debug/{PROGRAM}"
+    """
+    fake(home / "bin", "cargo", script)
+    with ThreadPoolExecutor() as threads:
+        first, second = (threads.submit(binary) for _ in range(2))
+        while not (tmp_path / "builds").exists():
+            assert not first.done()
+        try:
+            lock = (tmp_path / "cache" / "lsps" / f"ldk-{VERSION}" / "build.lock").open()
+            with lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            (tmp_path / "go").touch()
+        assert first.result() == second.result()
+    assert (tmp_path / "builds").read_text() == "\n"

@@ -113,7 +113,7 @@ class Probe:
         is_answer = isinstance(message, dict) and "method" not in message
         answered = message.get("id") if is_answer else None
         exchange = self._by_id.get(answered) if isinstance(answered, str | int) else None
-        if exchange is None and is_answer and (answered is None or answered == BAD_ID):
+        if exchange is None and is_answer and _is_of_bad(answered):
             # With id null: what an LSP says to a request that it takes for a bad payload.
             exchange = self._bad or (self._asked if answered is None else None)
         if exchange is None:
@@ -229,6 +229,11 @@ class Probe:
         if answered:
             self.looked_at = seen
         return answered
+
+
+def _is_of_bad(answered: object) -> bool:
+    """Whether an answer with this id may be one to a bad payload: null, as is due, or the payload's own, as read."""
+    return not isinstance(answered, str | int) or str(answered).startswith(BAD_ID)
 
 
 def _ping(request_id: str) -> bytes:

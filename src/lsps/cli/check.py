@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lsps.check.subject import Spending
     from lsps.client.client import Client
 
-_DESCRIPTION = """Ask an LSP everything that bLIP-50, 51 and 57 (LSPS0, LSPS1, LSPS7) say it MUST or SHOULD do.
+_DESCRIPTION = """Ask an LSP what bLIP-50, 51 and 57 (LSPS0, LSPS1, LSPS7) say it MUST or SHOULD do.
 
 Nothing is paid. Up to four orders are created, and left to expire. Run nothing else against this LSP from the same node
 meanwhile: its answers would be taken for unasked ones. Without any node it asks with an identity that is thrown away;
