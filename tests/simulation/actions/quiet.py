@@ -57,10 +57,12 @@ class PaidBothWays(Action):
     """At the same moment, while the LSP's disk is slow: two events meet at one order."""
 
     order: int
+    between: int
+    """Turns between the two, so that sometimes the one, sometimes the other is stored first."""
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
-        return cls(turns, random.randrange(4))
+        return cls(turns, random.randrange(4), random.choice((0, 20, 40, 80, 160)))
 
     def play(self, stage: Stage) -> str:
         order = ordered(stage, self.order)
@@ -68,6 +70,7 @@ class PaidBothWays(Action):
             return ""
         before, stage.disk.latency = stage.disk.latency, 3.0
         stage.payments.append(stage.world.pay(order.address, Sat(order.total)))
+        stage.loop.run(self.between)
         stage.strangers[0].pay(order)
         stage.loop.advance(15 * MICRO)
         stage.disk.latency = before

@@ -6,14 +6,12 @@ from tests.simulation.bugs import in_client, in_onchain, in_orders, in_service, 
 from tests.simulation.bugs.bug import Bug, Install
 
 CATALOGUE: dict[str, Bug] = {}
-HARD: dict[str, Bug] = {}
-"""Found late, or now and then, not surely within a bounded number of stories: whatever happens next hides them."""
 
 
-def _list(what: str, breaks: str | tuple[str, ...], install: Install, *, hard: bool = False) -> None:
+def _list(what: str, breaks: str | tuple[str, ...], install: Install) -> None:
     """`breaks`: the invariants that may find it."""
     names = (breaks,) if isinstance(breaks, str) else breaks
-    (HARD if hard else CATALOGUE)[what] = Bug(what, frozenset(names), install)
+    CATALOGUE[what] = Bug(what, frozenset(names), install)
 
 
 ENDS = "every order ends"
@@ -97,21 +95,10 @@ _list(
 
 # --- concurrency and crashes ------------------------------------------------------------------------------------------
 
-_list(
-    "an event is lost when somebody else was faster",
-    LOST,
-    in_service.give_up_on_conflict,
-    hard=True,
-)
+_list("an event is lost when somebody else was faster", LOST, in_service.give_up_on_conflict)
 _list("the last writer of a lease wins", (ARITHMETIC, "an expiration never decreases"), in_store.last_writer_wins)
 _list("a wake-up is lost: a commit tells nobody", LOST, in_service.commit_silently)
-_list("a wake-up is lost: cleared after looking", LOST, in_service.clear_after_looking, hard=True)
-_list(
-    "a wake-up is lost: an effect put off tells nobody",
-    LOST,
-    in_service.put_off_silently,
-    hard=True,
-)
+_list("a wake-up is lost: an effect put off tells nobody", LOST, in_service.put_off_silently)
 _list("after a restart no invoice is watched", WAITS, in_service.watch_nothing_after_restart)
 _list("told before it is stored", DURABLE, in_service.tell_before_storing)
 

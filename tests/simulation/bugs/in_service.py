@@ -100,18 +100,19 @@ def never_read_again(patches: Patches) -> None:
 
 
 def give_up_on_conflict(patches: Patches) -> None:
-    async def apply(self: Engine, order_id: OrderId, event: Event) -> None:
+    async def apply(self: Engine, order_id: OrderId, event: Event) -> bool:
         order = await self._store.order(order_id)
         if order is None:
-            return
+            return False
         now = self.now()
         outcome = step(order, await self._lease(order.terms, event), event, now, self._rules)
         if outcome == Outcome(order):
-            return
+            return False
         try:
             await self._commit(outcome, now.time)
         except VersionConflict:
-            return
+            return False
+        return True
 
     patches.replace(Engine, "apply", apply)
 
@@ -125,17 +126,6 @@ def commit_silently(patches: Patches) -> None:
             self._invoices.unwatch(order.bolt11.payment_hash)
 
     patches.replace(Engine, "_follow", follow)
-
-
-def clear_after_looking(patches: Patches) -> None:
-    real = Schedule._start_due
-
-    async def start_due(self: Schedule) -> float | None:
-        wait = await real(self)
-        self._engine.changed.clear()
-        return wait
-
-    patches.replace(Schedule, "_start_due", start_due)
 
 
 def put_off_silently(patches: Patches) -> None:
