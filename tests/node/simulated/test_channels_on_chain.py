@@ -221,6 +221,19 @@ async def test_a_splice_without_money_is_refused(net: Net) -> None:
         graph.splice(channel.channel_id, client, 1_000)
 
 
+async def test_a_close_that_the_mempool_refuses_leaves_the_channel_open(net: Net) -> None:
+    """What spends its funding already pays as much: the channel is not closing then, and closes when that is gone."""
+    channel = await net.open_channel(net.lsp, net.clients[0], CAPACITY)
+    graph = net.world.graph
+    splice = graph.splice(channel.channel_id, net.lsp.node_id, 200_000)
+    with pytest.raises(Refused, match="rejected"):
+        graph.force_close(channel.channel_id, net.clients[0].node_id)
+    assert (await only(net.lsp)).state is ChannelState.OPEN
+    net.world.evict(splice)
+    graph.force_close(channel.channel_id, net.clients[0].node_id)
+    assert (await only(net.lsp)).state is ChannelState.CLOSING
+
+
 async def held(net: Net, expiry: int = 144) -> tuple[bytes, bytes, asyncio.Task[Payment]]:
     """The client pays the LSP 150,000 sat, which are held: preimage, hash and the payment."""
     preimage, payment_hash = preimage_and_hash()

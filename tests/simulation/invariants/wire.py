@@ -24,6 +24,9 @@ Json = Any
 
 _ORDER_RANK = {"CREATED": 0, "COMPLETED": 1, "FAILED": 1}
 _PAYMENT_RANK = {"EXPECT_PAYMENT": 0, "HOLD": 1, "PAID": 2, "REFUNDED": 2}
+_ONCHAIN_RANK = {"EXPECT_PAYMENT": 0, "PAID": 1, "REFUNDED": 2}
+"""bLIP-51 §3.3: never HOLD; what counted may go back, when the order cannot be delivered."""
+_ONCHAIN_FIXED = ("address", "order_total_sat", "fee_total_sat", "expires_at", "refund_onchain_address")
 _FIXED = ("created_at", "new_channel_expiry_block", "channel_expiry_blocks", "lsp_balance_sat", "token")
 """What an order says of itself at its creation, and then for ever."""
 
@@ -157,6 +160,12 @@ class Wire:
             self._final((order.id, "paid"), payment_state, _PAYMENT_RANK, name)
             for field in ("order_total_sat", "fee_total_sat", "invoice", "expires_at"):
                 self._same((order.id, field), result["payment"]["bolt11"][field], name)
+        if (onchain := result["payment"].get("onchain")) is not None:
+            self._never_less((order.id, "onchain"), _ONCHAIN_RANK.get(onchain["state"], -1), since, name)
+            if onchain["state"] not in _ONCHAIN_RANK:
+                self._fail(name, f"order {order.id} tells {onchain['state']} of a payment on-chain")
+            for field in _ONCHAIN_FIXED:
+                self._same((order.id, "onchain", field), onchain.get(field), name)
         for field in _FIXED:
             if field in result:
                 self._same((order.id, field), result[field], name)

@@ -70,8 +70,7 @@ class ChannelGraph:
         wallet.keep_sending(self._world.chain.new_transaction((outpoint,), (taken,), bumped=True))
 
     def _close(self, channel: SimulatedChannel, side: NodeId) -> Transaction:
-        """Its outputs: each side's balance if there is any, then what is in flight."""
-        channel.state = ChannelState.CLOSING
+        """Its outputs: each side's balance if there is any, then what is in flight. Raises Refused: it stays open."""
         paid = {node_id: Msat(balance).to_sat_floor() for node_id, balance in channel.balances.items()}
         wallets = {node.node_id: node.wallet for node in self._ends(channel)}
         outputs = tuple(Output(amount, wallets[side].new_address()) for side, amount in paid.items() if amount)
@@ -79,8 +78,9 @@ class ChannelGraph:
             Output(amount.to_sat_floor(), self._world.payer.new_address()) for amount in channel.in_flight.values()
         )
         transaction = self._world.chain.new_transaction((channel.funding,), (*outputs, *held), bumped=True)
-        self._closing[transaction.txid] = channel
         wallets[side].send(transaction)
+        channel.state = ChannelState.CLOSING
+        self._closing[transaction.txid] = channel
         self._tell(channel)
         return transaction
 
