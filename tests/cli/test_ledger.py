@@ -155,7 +155,7 @@ async def test_what_is_too_small_is_told_with_its_reason_and_address(terminal: T
     for name, text in (("small", "owed to customers 2,999 sat"), ("over", "owed to customers 2,999 sat")):
         (shown,) = [part for part in told if part.startswith(name)]
         assert text in shown
-        assert "for you to decide: less than min_refund_sat (3000 sat) is not sent by itself" in shown
+        assert "for you to decide: less than min_refund_sat (3000 sat) goes back once you lower that" in shown
         assert f"refund address, for 2,999 sat: {samples.ONCHAIN.refund_address}" in shown
     assert sum("for you to decide" in part for part in told) == 2
     left = {order["order_id"]: order["left"] for order in (await terminal.run("ledger", "--json")).json["orders"]}

@@ -66,12 +66,15 @@ async def test_a_refund_under_way_goes_on(make_world: MakeWorld, kind: str, chan
         assert len(order.came_back()) == 1
 
 
-async def test_a_smaller_minimum_sends_what_was_too_small(make_world: MakeWorld) -> None:
-    """The operator's decision to give it back after all: min_refund_sat is lowered, and it goes with the next block."""
+@pytest.mark.parametrize("blocks", [0, 300], ids=["now", "long after"])
+async def test_a_smaller_minimum_sends_what_was_too_small(make_world: MakeWorld, blocks: int) -> None:
+    """The operator's decision to give it back after all: min_refund_sat is lowered, and it goes at the next start,
+    however long ago it was paid; what is spent by then is not touched."""
     async with till(make_world, "lsps7", min_refund=Sat(10_000)) as order:
         await order.world.pass_time(DAY)
         await order.pay_and_mine(9_000)
         assert (order.waiting_refunds(), (await order.books()).owed) == ([], 9_000_000)
+        await order.mine(blocks)
         await order.world.restart(payment=replace(order.world.offer.payment, min_refund=Sat(2_000)))
         await order.refund_confirms()
         assert (await order.books()).owed == 0

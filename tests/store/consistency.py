@@ -15,7 +15,7 @@ from lsps.store.sqlite.rows import order_from_row, order_parameters
 _ORDER = "id, lsp, version, principal, state, created_at, closed_at, payment_hash, address, body"
 _COMPUTED = (
     "principal, state, closed_at, payment_hash, address, deposits_until, due_at, due_height, unpaid, watched,"
-    " prunable_since"
+    " owes, prunable_since"
 )
 _DELIVERED = frozenset({State.FULFILLED, State.COMPLETED, State.UNPAID})
 

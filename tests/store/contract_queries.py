@@ -21,11 +21,11 @@ from lsps.orders.events import (
     OpenFailed,
     TimePassed,
 )
-from lsps.orders.model import FINAL, ChannelTerms, ExtensionTerms, Order, State
+from lsps.orders.model import FINAL, ChannelTerms, Deposit, ExtensionTerms, Order, State
 from lsps.orders.pending import EffectName
 from lsps.orders.transitions import IllegalTransition
 from lsps.store.orders import Change, DueEffect, InputTaken, OrderStore, UnpaidCount
-from lsps.units import BlockHeight, OrderId
+from lsps.units import BlockHeight, OrderId, Sat
 from tests.store import samples
 from tests.store.contract import FEW
 from tests.store.samples import NOW, OTHER_PEER, PEER, RULES, START, TIP, after, needed, outpoint
@@ -67,6 +67,7 @@ async def check_what_hangs_on_orders(store: OrderStore) -> None:
     assert set(await store.orders_due_at_height(BlockHeight(2**32 - 1), 1_000)) == at_height
     watched = sorted(o.id for o in orders if pending.watched_hash(o) is not None)
     assert [o.id for o in await store.watched_orders(None, 1_000)] == watched
+    assert list(await store.owing_orders(None, 1_000)) == sorted(o.id for o in orders if pending.owes(o))
     assert await store.reserved_inputs() == {i for o in orders for i in pending.reserved_inputs(o)}
     for peer in (PEER, OTHER_PEER):
         unpaid = [o for o in orders if pending.is_unpaid(o)]
@@ -189,6 +190,16 @@ class QueryContract:
         page = await store.open_leases(None, 3)
         pages = [*page, *await store.open_leases(page[-1].channel_id, 3)]
         assert [x.channel_id for x in pages] == sorted(samples.channel_id(f"l{number}") for number in (0, 1, 3, 4))
+
+    async def test_orders_that_keep_too_little_come_in_pages(self, store: OrderStore) -> None:
+        """By id, each once; not those that await payment, keep nothing or are giving it back."""
+        for name, kept, due in (("a", 0, False), ("b", 0, True), ("c", 100, False), ("d", 0, False), ("e", 0, False)):
+            order = samples.needed(samples.placed_onchain(name).order)
+            deposit = Deposit(samples.outpoint(name), Sat(100), START, TIP, kept=Sat(kept), refund_due=due)
+            option = replace(samples.needed(order.onchain), deposits=(deposit,))
+            state = State.AWAITING_PAYMENT if name == "d" else State.FAILED
+            await store.commit(Change(order=replace(order, state=state, onchain=option)), START)
+        assert (await store.owing_orders(None, 1), await store.owing_orders(OrderId("a"), 5)) == (["a"], ["e"])
 
     async def test_newest_orders_come_in_pages(self, store: OrderStore) -> None:
         """In the order they came, the newest first, whatever their ids are and whatever happened to them since."""

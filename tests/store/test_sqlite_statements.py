@@ -90,6 +90,7 @@ READS: dict[str, Operation] = {
     "orders_due_at_height": lambda s: s.orders_due_at_height(BlockHeight(2**32 - 1), 50),
     "next_due": lambda s: s.next_due(START),
     "watched_orders": lambda s: s.watched_orders(None, 50),
+    "owing_orders": lambda s: s.owing_orders(None, 50),
     "reserved_inputs": lambda s: s.reserved_inputs(),
     "unpaid": lambda s: s.unpaid(PEER),
     "token_count": lambda s: s.token_count("T"),

@@ -25,8 +25,9 @@ says so and ends with exit code 1.
   lsps ledger --open            only orders that hold or owe something
   lsps ledger --json
 
-owed is to go back to the customer: by itself, or, where a reason is given, left for you to decide. Then send it to the
-refund address that is shown, or agree with the customer to keep it; the ledger does not learn of it, and shows it on.
+owed is to go back to the customer: by itself, or, where a reason is given, left for you to decide. What is less than
+min_refund_sat goes back once you lower that and start `lsps serve` again. Anything else: send it to the refund address
+that is shown, or agree with the customer to keep it; the ledger does not learn of it, and shows it on.
 """
 
 _PAGE = 500

@@ -15,7 +15,7 @@ from lsps.orders.model import Deposit, OnchainOption, Order, PaymentMethod, Refu
 from lsps.protocol.rules import MOST_CONFIRMATIONS
 from lsps.units import BlockHeight, Outpoint, Sat
 
-_OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
+OUTCOME_KNOWN = frozenset({State.CLOSING, State.FAILED, State.COMPLETED, State.UNPAID})
 """Only now something is given back: what an order keeps of a deposit must not change once its refund is signed."""
 _CLOSED = frozenset({State.CLOSING, State.FAILED})
 _UNDECIDED = frozenset({State.AWAITING_PAYMENT, State.PAID})
@@ -159,7 +159,7 @@ def _precedence(deposit: Deposit, index: int) -> tuple[bool, bool, bool, int, in
 
 
 def _with_refund(order: Order, option: OnchainOption, deposit: Deposit, now: Now, rules: Rules) -> Deposit:
-    due = order.state in _OUTCOME_KNOWN and _is_owed(deposit, rules) and _is_deep(option, deposit, now.tip)
+    due = order.state in OUTCOME_KNOWN and _is_owed(deposit, rules) and _is_deep(option, deposit, now.tip)
     bump_at = _bump_at(deposit, now, rules)
     bump = bump_at is not None and now.time >= bump_at
     return replace(deposit, refund_due=due or bool(deposit.refunds), bump=bump, bump_at=None if bump else bump_at)

@@ -126,7 +126,7 @@ def left_to_operator(order: Order, min_refund: Sat) -> Iterator[tuple[Deposit, s
         if deposit.left:
             yield deposit, deposit.left
         elif too_small and not deposit.refunds:
-            yield deposit, f"less than min_refund_sat ({min_refund} sat) is not sent by itself"
+            yield deposit, f"less than min_refund_sat ({min_refund} sat) goes back once you lower that"
 
 
 def _sold(order: Order, fee_total: Sat) -> Accounts:

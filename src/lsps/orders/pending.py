@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 
-from lsps.orders.deposits import is_covered
+from lsps.orders.deposits import OUTCOME_KNOWN, is_covered
 from lsps.orders.events import Rules
 from lsps.orders.model import FINAL, Deposit, Order, PaymentMethod, Service, State
 from lsps.units import BlockHeight, Outpoint
@@ -120,6 +120,14 @@ def deposit_until(deposit: Deposit) -> BlockHeight | None:
         return None
     returning = deposit.refund_due and not deposit.left and deposit.refunded_at is None
     return NEVER if returning or deposit.height is None else deposit.refunded_at or deposit.height
+
+
+def owes(order: Order) -> bool:
+    """Whether something of its deposits is too little to go back by itself, under today's rules: other ones may say
+    otherwise."""
+    deposits = () if order.onchain is None or order.state not in OUTCOME_KNOWN else order.onchain.deposits
+    here = (d for d in deposits if d.height is not None and not (d.gone or d.left or d.refund_due))
+    return any(deposit.excess for deposit in here)
 
 
 def is_unpaid(order: Order) -> bool:

@@ -160,6 +160,14 @@ class Engine:
                     await self._ask(order)
             after = page[-1].id
 
+    async def decide_anew(self) -> None:
+        """At start, under today's rules: what was too little to be sent back may not be any more."""
+        after: OrderId | None = None
+        while page := await self._store.owing_orders(after, PAGE):
+            for order_id in page:
+                await self.try_apply(order_id, TimePassed())
+            after = page[-1]
+
     async def _ask(self, order: Order) -> None:
         payment_hash = pending.watched_hash(order)
         if payment_hash is None:

@@ -128,6 +128,7 @@ class Service:
                 tasks.create_task(self._each(self._node.tips(), self._on_tip))
                 await self._leasing.record(info.node_id, self._offer.leases, self._mirror)
                 await self._follow_deposits(wallet, tasks)
+                await self._engine.decide_anew()
                 await self._engine.watch_all()
                 tasks.create_task(schedule.run_due())
                 tasks.create_task(schedule.run_pruning())

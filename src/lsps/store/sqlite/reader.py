@@ -85,6 +85,9 @@ class SqliteOrderReader:
     async def watched_orders(self, after: OrderId | None, limit: int) -> Sequence[Order]:
         return self._orders(sql.WATCHED_ORDERS, after=after or "", limit=limit)
 
+    async def owing_orders(self, after: OrderId | None, limit: int) -> Sequence[OrderId]:
+        return [OrderId(row[0]) for row in self._rows(sql.OWING_ORDERS, after=after or "", limit=limit)]
+
     async def reserved_inputs(self) -> frozenset[Outpoint]:
         return frozenset(Outpoint.parse(row[0]) for row in self._rows(sql.RESERVED_INPUTS))
 

@@ -41,6 +41,7 @@ def order_parameters(order: Order, rules: Rules) -> Parameters:
         "due_height": None if due_height is None else int(due_height),
         "unpaid": int(pending.is_unpaid(order)),
         "watched": int(pending.watched_hash(order) is not None),
+        "owes": int(pending.owes(order)),
         "prunable_since": to_micros_or_none(order.closed_at) if _is_prunable(order) else None,
         "body": body.encode(order),
     }

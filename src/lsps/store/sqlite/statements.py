@@ -29,6 +29,10 @@ WATCHED_ORDERS = (
     f"SELECT {_ORDER} FROM orders INDEXED BY orders_watched"
     " WHERE lsp = :lsp AND watched = 1 AND id > :after ORDER BY id LIMIT :limit"
 )
+OWING_ORDERS = (
+    "SELECT id FROM orders INDEXED BY orders_owing"
+    " WHERE lsp = :lsp AND owes = 1 AND id > :after ORDER BY id LIMIT :limit"
+)
 NEWEST_ORDERS = f"SELECT {_ORDER} FROM orders WHERE lsp = :lsp ORDER BY seq DESC LIMIT :limit"
 NEWEST_ORDERS_BEFORE = (
     f"SELECT {_ORDER} FROM orders"
@@ -42,15 +46,15 @@ ORDERS_WITH_DUE_HEIGHT = f"SELECT {_ORDER}, due_height FROM orders WHERE lsp = :
 SET_DUE_HEIGHT = "UPDATE orders SET due_height = :due_height WHERE lsp = :lsp AND id = :id"
 INSERT_ORDER = (
     "INSERT INTO orders (lsp, id, version, principal, state, created_at, closed_at, payment_hash, address,"
-    " deposits_until, due_at, due_height, unpaid, watched, prunable_since, body) VALUES (:lsp, :id, :version,"
+    " deposits_until, due_at, due_height, unpaid, watched, owes, prunable_since, body) VALUES (:lsp, :id, :version,"
     " :principal, :state, :created_at, :closed_at, :payment_hash, :address, :deposits_until, :due_at, :due_height,"
-    " :unpaid, :watched, :prunable_since, :body) ON CONFLICT (lsp, id) DO NOTHING"
+    " :unpaid, :watched, :owes, :prunable_since, :body) ON CONFLICT (lsp, id) DO NOTHING"
 )
 UPDATE_ORDER = (
     "UPDATE orders SET version = :version, principal = :principal, state = :state, created_at = :created_at,"
     " closed_at = :closed_at, payment_hash = :payment_hash, address = :address, deposits_until = :deposits_until,"
     " due_at = :due_at, due_height = :due_height,"
-    " unpaid = :unpaid, watched = :watched, prunable_since = :prunable_since, body = :body"
+    " unpaid = :unpaid, watched = :watched, owes = :owes, prunable_since = :prunable_since, body = :body"
     " WHERE lsp = :lsp AND id = :id AND version = :version - 1"
 )
 PRUNE = (
