@@ -7,10 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING, Self
 
 from lsps.client.terms import PayWith
-from lsps.units import Sat
 from tests.simulation.actions.action import Action, among
 from tests.simulation.actions.customers import channel_of, scid_of
-from tests.simulation.actions.scenes import ordered
 from tests.simulation.loop import MICRO
 from tests.simulation.wallets import Extension
 
@@ -53,26 +51,35 @@ class SettlingFails(Action):
 
 
 @dataclass(frozen=True)
-class PaidBothWays(Action):
-    """At the same moment, while the LSP's disk is slow: two events meet at one order."""
+class PaidTogether(Action):
+    """Two extensions of one channel, one on-chain and one by Lightning, are paid at the same moment, while the LSP's
+    disk is slow: two events meet at one lease."""
 
-    order: int
+    wallet: int
+    channel: int
     between: int
-    """Turns between the two, so that sometimes the one, sometimes the other is stored first."""
+    """Turns from the Lightning order's commit to the block that confirms the other payment."""
 
     @classmethod
     def draw(cls, random: Random, turns: int) -> Self:
-        return cls(turns, random.randrange(4), random.choice((0, 20, 40, 80, 160)))
+        return cls(turns, random.randrange(60), random.randrange(60), random.choice((0, 5, 10, 20)))
 
     def play(self, stage: Stage) -> str:
-        order = ordered(stage, self.order)
-        if order is None or order.address is None or order.invoice is None:
+        wallet = among(self.wallet, stage.wallets)
+        channel = channel_of(wallet.node, self.channel)
+        if channel is None:
             return ""
+        scid = scid_of(channel, wallet.node, self.channel)
+        first = Extension(scid, stage.some_blocks(), None, PayWith.ONCHAIN)
+        second = Extension(scid, stage.some_blocks(), None, PayWith.BOLT11)
+        wallet.wish_for(first)
+        stage.loop.advance(20 * MICRO)
         before, stage.disk.latency = stage.disk.latency, 3.0
-        stage.payments.append(stage.world.pay(order.address, Sat(order.total)))
+        wallet.wish_for(second)
+        stage.loop.advance(3 * MICRO)
         stage.loop.run(self.between)
-        stage.strangers[0].pay(order)
-        stage.loop.advance(15 * MICRO)
+        stage.world.mine(2)
+        stage.loop.advance(20 * MICRO)
         stage.disk.latency = before
         _quiet(stage)
-        return f"order {order.order_id} is paid on-chain and by Lightning at once, and nothing else happens"
+        return f"{wallet.name} wants to {first}, and to {second}, both are paid at once, and nothing else happens"

@@ -95,6 +95,7 @@ _list(
 
 # --- concurrency and crashes ------------------------------------------------------------------------------------------
 
+_list("an event is lost when somebody else was faster", LOST, in_service.give_up_on_conflict)
 _list("the last writer of a lease wins", (ARITHMETIC, "an expiration never decreases"), in_store.last_writer_wins)
 _list("a wake-up is lost: a commit tells nobody", LOST, in_service.commit_silently)
 _list("a wake-up is lost: an effect put off tells nobody", LOST, in_service.put_off_silently)

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from lsps.node.contract import ChannelGone, NodeError, Resumed
 from lsps.orders import pending
+from lsps.orders.cells import Outcome
 from lsps.orders.events import ChannelOpened, Event, OpenFailed, Placed
 from lsps.orders.model import Order, Service
-from lsps.orders.transitions import place
+from lsps.orders.transitions import place, step
 from lsps.protocol.errors import ClientRejected, NotFound
 from lsps.protocol.jsonrpc import Request
 from lsps.service import opening
@@ -24,7 +25,7 @@ from lsps.service.limits import TRY_AGAIN, InWork
 from lsps.service.opening import Opening
 from lsps.service.putoff import PutOff
 from lsps.service.schedule import Schedule
-from lsps.store.orders import DueEffect
+from lsps.store.orders import DueEffect, VersionConflict
 from lsps.units import ChannelId, NodeId, OrderId
 from tests.simulation.bugs.bug import Patches
 
@@ -96,6 +97,24 @@ def never_read_again(patches: Patches) -> None:
 
 
 # --- engine and schedule ----------------------------------------------------------------------------------------------
+
+
+def give_up_on_conflict(patches: Patches) -> None:
+    async def apply(self: Engine, order_id: OrderId, event: Event) -> bool:
+        order = await self._store.order(order_id)
+        if order is None:
+            return False
+        now = self.now()
+        outcome = step(order, await self._lease(order.terms, event), event, now, self._rules)
+        if outcome == Outcome(order):
+            return False
+        try:
+            await self._commit(outcome, now.time)
+        except VersionConflict:
+            return False
+        return True
+
+    patches.replace(Engine, "apply", apply)
 
 
 def commit_silently(patches: Patches) -> None:
