@@ -45,8 +45,9 @@ sys.exit(main(["demo"], Shell(stdout=Doing(open(1, "wb", closefd=False), encodin
 
 
 @pytest.fixture(autouse=True)
-def temporary_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Where temporary files go; a test must leave none. Its path is short, as a socket's must be."""
+    tmp_path_factory.getbasetemp()  # pytest's own are elsewhere, also when a test of these is the first to need them
     with tempfile.TemporaryDirectory(prefix="t") as made:
         monkeypatch.setenv("TMPDIR", made)
         monkeypatch.setattr(tempfile, "tempdir", made)
