@@ -8,6 +8,7 @@ import pytest
 
 from lsps.lightning.bolt1 import Closed
 from lsps.lightning.messages import CustomMessage, Init
+from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS
 from lsps.node.contract import (
     Message,
@@ -125,6 +126,20 @@ async def test_two_that_call_each_other_at_once_end_with_one_connection() -> Non
             async with listening(receiver.messages.received()) as received:
                 await sender.messages.send(receiver.node_id, b"here")
                 await received.until(lambda heard, sender=sender: Message(sender.node_id, b"here") in heard)  # type: ignore[misc]
+
+
+async def test_a_peer_that_calls_back_later_is_believed() -> None:
+    """Only at the same time the smaller key's connection stays: who calls us long after we called it has lost that one,
+    and its newer one stays."""
+    clock, keys = ManualClock(), sorted((new_key() for _ in range(2)), key=lambda key: key.node_id)
+    async with host(key=keys[0], clock=clock) as ours, host(key=keys[1]) as theirs:
+        await ours.messages.connect(theirs.node_id, theirs.address)
+        await clock.advance(Limits().handshake_seconds)
+        again = await RawPeer.connect(ours, keys[1])
+        await again.until(Init)
+        await ours.messages.send(theirs.node_id, b"reply")
+        assert CustomMessage(MESSAGE_TYPE, b"reply") in await again.until(CustomMessage)
+        await again.close()
 
 
 async def test_callers_share_one_attempt() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lsps.config.tables import ListenTable
 from lsps.lightning.bolt1 import Closed
+from lsps.lightning.features import CLIENT_INIT
 from lsps.lightning.messages import CustomMessage, Init, Ping, Pong
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.peers import source_of
@@ -92,6 +93,17 @@ async def test_sources_are_counted_each() -> None:
         await serves(six, host="::1")
         for peer in (one, another):
             await peer.close()
+
+
+async def test_sources_that_are_gone_are_forgotten() -> None:
+    """Who comes under ever new addresses leaves nothing behind."""
+    async with host() as lsp:
+        peers = [await RawPeer.connect(lsp, source=f"127.0.0.{number}") for number in range(2, 8)]
+        await accepted(lsp, 6)
+        for peer in peers:
+            await peer.close()
+        await accepted(lsp, 0)
+        assert not lsp.messages._peers._incoming
 
 
 async def test_the_oldest_half_open_connection_makes_room() -> None:
@@ -205,6 +217,49 @@ async def test_a_peer_that_answers_pings_stays() -> None:
             assert [event for event in await peer.until(Ping) if isinstance(event, Closed)] == []
         assert await lsp.messages.peer(key.node_id) is not None
         await peer.close()
+
+
+async def test_a_peer_that_only_listens_to_us_is_pinged() -> None:
+    """However much we say, a peer that is quiet is asked whether it is there, and stays while it answers."""
+    clock, key = ManualClock(), new_key()
+    async with host(clock=clock) as lsp:
+        peer = await RawPeer.connect(lsp, key)
+        await peer.until(Init)
+        await connected(lsp.messages, key.node_id)
+        for _ in range(8):
+            for _ in range(10):
+                await clock.advance(1)
+                await lsp.messages.send(key.node_id, b"more")
+            await peer.until(Ping)
+        assert await lsp.messages.peer(key.node_id) is not None
+        await peer.close()
+
+
+async def test_a_peer_that_only_talks_hears_of_us() -> None:
+    """However much a peer says, it hears a ping every 10 seconds at least (LDK's patience with who says nothing)."""
+    clock, key = ManualClock(), new_key()
+    async with host(clock=clock) as lsp, listening(lsp.messages.received()) as received:
+        peer = await RawPeer.connect(lsp, key)
+        await peer.until(Init)
+        for second in range(1, 11):
+            peer.connection.send(CustomMessage(MESSAGE_TYPE, b"more"))
+            await peer.flush()
+            await received.until(lambda heard, second=second: len(heard) == 1 + second)  # type: ignore[misc]
+            await clock.advance(1)
+        await peer.until(Ping)
+        await peer.close()
+
+
+async def test_features_without_a_meaning_are_not_kept() -> None:
+    """An init of half a million bits costs no memory that stays: what may mean something is kept, bit 729 among it."""
+    async with host() as lsp, host(features=CLIENT_INIT | 1 << 729 | 1 << 500_001) as peer:
+        await peer.messages.connect(lsp.node_id, lsp.address)
+        await connected(lsp.messages, peer.node_id)
+        known = await lsp.messages.peer(peer.node_id)
+        assert known is not None
+        assert known.features == {1, 9, 13, 15, 45, 729}
+        (link,) = lsp.messages._peers._links
+        assert link.features.bit_length() == 730
 
 
 async def test_pings_are_answered() -> None:

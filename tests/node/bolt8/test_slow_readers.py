@@ -16,7 +16,7 @@ from lsps.testing import ManualClock
 from lsps.units import NodeId
 from tests.node.bolt8.environment import Host, RawPeer, connected, host, new_key
 from tests.node.bolt8.test_limits import SMALL, serves, silent
-from tests.node.contract.environment import PATIENCE_SECONDS, listening
+from tests.node.contract.environment import PATIENCE_SECONDS, eventually, listening
 
 
 async def test_a_peer_that_does_not_read_is_cut_off() -> None:
@@ -138,6 +138,27 @@ async def test_a_flood_costs_nobody_else_a_message() -> None:
         assert heard == [b"before", b"after"]
         for peer in (customer, *flooders):
             await peer.close()
+
+
+async def test_what_waits_is_counted() -> None:
+    """What waits counts for more than its bytes, since an empty message is not free; what was taken does not count."""
+    async with host() as lsp:
+        stream = lsp.messages.received()
+        await anext(stream)
+        peer = await RawPeer.connect(lsp)
+        await peer.until(Init)
+        (link,) = lsp.messages._peers._links
+        await says(peer, *[b""] * 1_000)
+        for _ in range(1_000):
+            assert isinstance(await anext(stream), Message)
+        assert link._unread == 0
+        await says(peer, *[b""] * 5_000)
+
+        async def held_back() -> bool:
+            return link._is_flooded
+
+        await eventually("empty messages are held back", held_back)
+        await peer.close()
 
 
 async def says(peer: RawPeer, *payloads: bytes) -> None:
