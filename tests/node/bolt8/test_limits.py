@@ -48,7 +48,8 @@ async def serves(to: Host, **options: str) -> None:
     ids=["in all", "of one source"],
 )
 async def test_connections_beyond_the_limit_are_closed(limits: Limits, caplog: pytest.LogCaptureFixture) -> None:
-    """With as many connections as are allowed the next is closed at once, and once one has gone there is room again."""
+    """With as many connections as are allowed the next is closed at once, which is logged once, and once one has gone
+    there is room again."""
     clock = ManualClock()
     async with host(limits=limits, clock=clock) as lsp:
         peers = [await silent(lsp) for _ in range(3)]
@@ -56,7 +57,7 @@ async def test_connections_beyond_the_limit_are_closed(limits: Limits, caplog: p
             await peer.until(Init)
         refused = await silent(lsp)
         assert await refused.until_closed() == b""
-        await clock.advance(1)
+        await clock.advance(2)
         assert [vars(line)["lsps_fields"]["count"] for line in caplog.records if "refused" in line.message] == [1]
         await peers[0].close()
 
