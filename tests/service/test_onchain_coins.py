@@ -114,6 +114,34 @@ async def test_a_late_payment_is_not_a_coin(make_world: MakeWorld) -> None:
         await audit(world)
 
 
+async def test_what_funds_a_channel_now_does_not_go_back_now(make_world: MakeWorld) -> None:
+    """An earned deposit was chosen for an opening, and a smaller min_refund_sat now wants its excess back: its refund
+    would take the channel's funding away, so the channel comes first and the operator decides about the excess."""
+    async with make_world(offer=selling(min_refund=Sat(10_000)), price=price) as world:
+        order = await take_order(world, "lsps7")
+        await poor(world)
+        await order.pay_and_mine(LARGE + 9_000, 6)
+        assert await order.told() == PAID
+        world.faults.hang_next(world.lsp.node_id, "channels.open", times=2)
+        bought = await order.peer.order_channel()
+        payment = order.peer.pay(bought)
+        await quiet()
+        assert (await world.stored(bought)).state is State.FULFILLING
+        await world.restart(payment=replace(world.offer.payment, min_refund=Sat(1_000)))
+        await quiet()
+        assert order.waiting_refunds() == []
+        world.faults.clear(world.lsp.node_id)
+        await world.restart()
+        await until(payment.done)
+        await order.mine()
+        assert len(await world.lsp_channels()) == 1
+        await world.pass_time(60)
+        (deposit,) = await order.deposits()
+        assert "spent" in deposit.left
+        assert (order.came_back(), (await order.books()).owed) == ([], 9_000_000)
+        await audit(world)
+
+
 # --- which coins, and at what cost ------------------------------------------------------------------------------------
 
 

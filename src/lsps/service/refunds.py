@@ -16,6 +16,7 @@ from lsps.orders.events import Event, RefundLeft, RefundPublished, RefundSigned
 from lsps.orders.model import Deposit, Order, Refund
 from lsps.protocol.sanitize import sanitize
 from lsps.service.putoff import PutOff
+from lsps.store.orders import OrderStore
 from lsps.units import Outpoint
 
 CONFIRM_WITHIN = 6
@@ -26,6 +27,7 @@ NOTHING_TO_DO = PutOff("the refund is not wanted any more")
 @dataclass(frozen=True, slots=True)
 class Refunds:
     wallet: Wallet
+    store: OrderStore
     failpoint: Failpoint
 
     async def sign(self, order: Order) -> Event | PutOff:
@@ -43,6 +45,9 @@ class Refunds:
         least, most = deposits.refund_feerates(deposit)
         if most < least:
             return RefundLeft(deposit.outpoint, f"its fee would be more than half of the {deposit.excess} sat")
+        if deposit.outpoint in await self.store.reserved_inputs():
+            # It was earned when it was chosen, and what is too much of it was too little then to be sent back.
+            return PutOff("it is an input of an opening")
         sat_per_kw = min(max(await self.wallet.feerate(CONFIRM_WITHIN), least), most)
         self.failpoint("sign_refund.before")
         try:

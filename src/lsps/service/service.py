@@ -184,7 +184,7 @@ class Service:
             self._clock,
             self._failpoint,
         )
-        refunds = Refunds(wallet, self._failpoint)
+        refunds = Refunds(wallet, self._store, self._failpoint)
         effects = Effects(self._invoices, self._mirror, opening, refunds, preimages, self._failpoint)
         schedule = Schedule(
             self._engine,
