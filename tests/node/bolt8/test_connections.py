@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 
 from lsps.lightning.bolt1 import Closed
 from lsps.lightning.messages import CustomMessage, Init
 from lsps.node.bolt8.limits import Limits
-from lsps.node.bolt8.messages import CONNECT_SECONDS, LONGEST_PAUSE_SECONDS
+from lsps.node.bolt8.messages import CONNECT_SECONDS, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from lsps.node.contract import (
     Message,
     NodeUnreachable,
@@ -65,6 +66,76 @@ async def test_a_peer_that_drops_us_is_not_called_again_and_again() -> None:
             await clock.advance(1)
         calls = events.heard.count(PeerOnline(ours.node_id))
         assert 5 < calls < 60
+
+
+async def test_a_connection_that_lasted_is_made_again_soon() -> None:
+    """After half a minute of connection the backoff begins anew, however long the pauses were before."""
+    clock, key = ManualClock(), new_key()
+    async with host(clock=clock) as ours, host(key=key) as theirs, listening(ours.messages.peer_events()) as events:
+
+        async def dropped(times: int) -> None:
+            await theirs.messages.disconnect(ours.node_id)
+            await events.until(lambda heard: heard.count(PeerOffline(key.node_id)) == times)
+
+        async def back() -> bool:
+            await clock.advance(1)
+            return await ours.messages.peer(key.node_id) is not None
+
+        await ours.messages.connect(key.node_id, theirs.address)
+        await connected(theirs.messages, ours.node_id)
+        for times in range(1, 5):
+            await dropped(times)
+            await eventually("the connection is back", back)
+            await connected(theirs.messages, ours.node_id)
+        wish = ours.messages._wishes[key.node_id]
+        before = wish.pause
+        await clock.advance(LONGEST_PAUSE_SECONDS + 1)
+        await dropped(5)
+        assert (before > 1, wish.pause) == (True, FIRST_PAUSE_SECONDS)
+
+
+async def test_pauses_are_spread() -> None:
+    """Not all customers of an LSP that went away come back at once: each waits half to one and a half of the pause."""
+    clock, gate = ManualClock(), Gate()
+    gate.opened.set()
+    async with (
+        host(clock=clock, dialer=gate) as ours,
+        host() as theirs,
+        listening(ours.messages.peer_events()) as events,
+    ):
+        await ours.messages.connect(theirs.node_id, theirs.address)
+        await connected(theirs.messages, ours.node_id)
+        await theirs.messages.disconnect(ours.node_id)
+        await events.until(lambda heard: PeerOffline(theirs.node_id) in heard)
+        spread = FIRST_PAUSE_SECONDS * (0.5 + Random(0).random())  # as the host's own
+        await clock.advance(spread - 0.01)
+        assert gate.calls == 1
+        await clock.advance(0.02)
+        assert gate.calls == 2
+
+
+async def test_a_peer_that_moved_is_called_where_it_is() -> None:
+    """The address that a peer was last connected at is the one that is called again."""
+    clock, key = ManualClock(), new_key()
+    async with host(clock=clock) as ours:
+        async with host(key=key) as before:
+            await ours.messages.connect(key.node_id, before.address)
+        async with host(key=key) as theirs, listening(ours.messages.peer_events()) as events:
+
+            async def gone() -> bool:
+                return await ours.messages.peer(key.node_id) is None
+
+            await eventually("the old connection is lost", gone)
+            await ours.messages.connect(key.node_id, theirs.address)
+            await connected(theirs.messages, ours.node_id)
+            await theirs.messages.disconnect(ours.node_id)
+            await events.until(lambda heard: PeerOffline(key.node_id) in heard)
+
+            async def back() -> bool:
+                await clock.advance(1)
+                return await ours.messages.peer(key.node_id) is not None
+
+            await eventually("it is called at its new address", back)
 
 
 async def test_disconnecting_is_for_good() -> None:

@@ -41,10 +41,11 @@ async def test_a_server_that_speaks_something_else(answer: bytes, reason: str) -
 
 
 async def test_a_port_that_nobody_listens_at() -> None:
-    """A closed port is told in the system's words, the address once."""
+    """A closed port is told in the system's words, the address once; and nothing is kept of whom nobody reached."""
     async with host() as ours:
         with pytest.raises(PeerNotConnected, match=r" at 127\.0\.0\.1:1: Connection refused$"):
             await ours.messages.connect(new_key().node_id, "127.0.0.1:1")
+        assert not ours.messages._wishes
 
 
 async def test_a_server_that_says_nothing() -> None:

@@ -13,6 +13,7 @@ from lsps.client.client import Client
 from lsps.clock import Clock, SystemClock
 from lsps.compose import connect, open_service
 from lsps.config.file import load_config
+from lsps.lightning.features import OPTION_SUPPORTS_LSPS
 from lsps.node.bolt8.limits import Limits
 from lsps.node.bolt8.listener import serving
 from lsps.node.contract import NotSupported
@@ -113,7 +114,8 @@ async def test_without_a_node_nothing_is_ordered(net: SimulatedNetwork[Clock], t
 async def test_a_listener_from_lsps_toml(
     net: SimulatedNetwork[Clock], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """[listen] serves over our own listener; a key that is not the node's own is warned of."""
+    """[listen] serves over our own listener, whose init says that it is an LSP (bLIP-50: MAY); a key that is not the
+    node's own is warned of."""
     (tmp_path / "lsps.toml").write_text('store = "sqlite://lsp.db"\n[lsps1]\n' + LISTEN)
     config = load_config(tmp_path / "lsps.toml")
     with caplog.at_level("INFO", "lsps.node"):
@@ -121,6 +123,9 @@ async def test_a_listener_from_lsps_toml(
             address = listening_at(caplog)
             async with connect("bolt8://", journal=tmp_path / "client.db") as client:
                 assert await client.lsp(address).lsps0.list_protocols() == (1,)
+                peer = await client.node.messages.peer(client.lsp(address).node_id)
+                assert peer is not None
+                assert OPTION_SUPPORTS_LSPS in peer.features
     warning = next(record for record in caplog.records if record.message == "listening_with_another_key")
     assert "opened only to a customer who is connected to the node" in str(vars(warning)["lsps_fields"]["advice"])
     assert (tmp_path / "lsp.key").stat().st_mode & 0o777 == 0o600
