@@ -38,7 +38,7 @@ from tests.simulation.actions.processes import (
     WalletCrashes,
     WritesFail,
 )
-from tests.simulation.actions.quiet import PaidTogether, SettlingFails
+from tests.simulation.actions.quiet import HeldPaymentAges, PaidTogether, SettlingFails
 from tests.simulation.actions.scenes import PaymentIsTakenBack, RefundWaits
 
 LIFE: dict[type[Action], int] = {
@@ -87,7 +87,7 @@ everything at once and evenly, little would ever get far enough to go wrong."""
 SCENES: tuple[type[Action], ...] = (
     *(PaymentIsTakenBack, PaymentIsTakenBack, RefundWaits),
     *(PayerDies, PayerDies, PayerDies, PaymentComesBack, PayerSpendsElsewhere, PayerSpendsElsewhere),
-    *(SettlingFails, PaidTogether),
+    *(SettlingFails, PaidTogether, HeldPaymentAges),
 )
 """Now and then, in every second story, one of these takes a step's place. Hours take long to play: not often."""
 

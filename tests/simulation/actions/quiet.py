@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from lsps.client.terms import PayWith
 from tests.simulation.actions.action import Action, among
 from tests.simulation.actions.customers import channel_of, scid_of
+from tests.simulation.actions.scenes import ordered
 from tests.simulation.loop import MICRO
 from tests.simulation.wallets import Extension
 
@@ -83,3 +84,27 @@ class PaidTogether(Action):
         stage.disk.latency = before
         _quiet(stage)
         return f"{wallet.name} wants to {first}, and to {second}, both are paid at once, and nothing else happens"
+
+
+@dataclass(frozen=True)
+class HeldPaymentAges(Action):
+    """A channel is paid for when fees are too high to open it, and block follows block: the payment's timeout nears."""
+
+    order: int
+
+    @classmethod
+    def draw(cls, random: Random, turns: int) -> Self:
+        return cls(turns, random.randrange(4))
+
+    def play(self, stage: Stage) -> str:
+        order = ordered(stage, self.order, "lsps1")
+        if order is None or order.invoice is None:
+            return ""
+        stage.world.chain.sat_per_kw = 100_000
+        stage.strangers[0].pay(order)
+        for _ in range(7):
+            stage.loop.advance(130 * MICRO)
+            stage.world.mine(10)
+            stage.judge.on_step()
+        stage.world.chain.sat_per_kw = 1000
+        return f"fees are too high to open while order {order.order_id} is paid by Lightning, and 70 blocks come"
