@@ -71,7 +71,7 @@ def test_every_kind_of_action_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {*LIFE, *TROUBLE, *SCENES}
     for kind in sorted(kinds, key=lambda kind: kind.__name__):
         watch(kind)
-    for seed in range(20):
+    for seed in range(30, 50):
         play(Story.of(seed, 150))
         if happened == kinds:
             return
