@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from lsps.node.contract import InvoiceState, PaymentStatus, PeerNotConnected
-from lsps.orders.model import State
+from lsps.orders.model import ChannelTerms, State
 from lsps.service.offer import PaymentTerms
-from lsps.units import Sat
+from lsps.service.opening import Opening
+from lsps.units import Outpoint, Sat
 from tests.service.conftest import MakeWorld
 from tests.service.ends import DELIVERED, REFUNDED, WAITING, nothing_opened
 from tests.service.peers import CHANNEL_ORDER, Json, Peer, payment_hash, quiet, until
@@ -34,6 +35,27 @@ async def test_a_channel_is_opened_as_ordered(world: LspWorld, alice: Peer, anno
     assert (channel.capacity, channel.pushed) == (Sat(1_020_000), Sat(20_000))
     assert channel.remote_balance == Sat(20_000)
     assert (channel.private, channel.zero_conf) == (not announced, False)
+
+
+async def test_another_orders_channel_is_nobodys_second(
+    world: LspWorld, alice: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs that were chosen before another order of the same peer reserved them, and recorded after they were spent
+    for that one's channel, deliver nothing: the second payment goes back (money rule 2)."""
+    first, second = await alice.order_channel(), await alice.order_channel()
+    real, chosen = Opening.inputs_for, list[tuple[Outpoint, ...] | None]()
+
+    async def stale(self: Opening, terms: ChannelTerms, sat_per_kw: int) -> tuple[Outpoint, ...] | None:
+        chosen.append(await real(self, terms, sat_per_kw))
+        return chosen[0]
+
+    monkeypatch.setattr(Opening, "inputs_for", stale)
+    await until(alice.pay(first).done)
+    payment = alice.pay(second)
+    await until(payment.done)
+    assert payment.result().status is PaymentStatus.FAILED
+    assert (await alice.told(first), await alice.told(second)) == (DELIVERED, REFUNDED)
+    assert len(await world.lsp_channels()) == 1
 
 
 async def test_a_zero_conf_order_opens_a_zero_conf_channel(world: LspWorld, alice: Peer) -> None:

@@ -126,6 +126,11 @@ class Opening:
                 return ChannelOpened(outpoint)
         fate = await self.channels.fate(order.principal, funding.inputs, funding.since)
         if isinstance(fate, Opened):
+            # Chosen before another order reserved them, and recorded after that one had spent them.
+            lease = await self.store.lease(fate.funding.channel_id())
+            sold = None if lease is None else lease.original_order
+            if sold is not None and sold.id != order.id:
+                return OpenFailed("the channel could not be opened: its inputs paid for another order's channel")
             return ChannelOpened(fate.funding)
         if isinstance(fate, NotOpened):
             return OpenFailed(f"the channel could not be opened: {refusal or sanitize(fate.reason)}")
