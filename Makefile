@@ -36,7 +36,7 @@ fuzz: $(FUZZ_READY) ## coverage-guided fuzzing: make fuzz [SECONDS=60] [TARGET=n
 simulate: $(READY) ## a simulated world by seeds: make simulate [SECONDS=60], or one story again: SEED=n [STEPS=300]
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seconds $(SECONDS)) $(if $(STEPS),--steps $(STEPS))
 
-simulate-bugs: $(READY) ## that the simulation finds each bug of its catalogue
+simulate-bugs: $(READY) ## that the simulation finds each bug of its catalogue, and shortens its story
 	$(BIN)/pytest tests/simulation/bugs -n 2
 
 hostile: $(READY) ## figures: a thousand hostile connections against one service: make hostile [SECONDS=60]

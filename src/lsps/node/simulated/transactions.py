@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from lsps.errors import LspsError
@@ -61,11 +61,13 @@ class Transaction:
     txid: str
     inputs: tuple[Outpoint, ...]
     outputs: tuple[Output, ...]
-    bumped: bool = False
+    bumped: bool
+    weight: int = field(compare=False)
 
     @classmethod
     def make(cls, inputs: tuple[Outpoint, ...], outputs: tuple[Output, ...], *, bumped: bool = False) -> Transaction:
-        return cls(sha256(_encode(inputs, outputs)).hexdigest(), inputs, outputs, bumped)
+        txid = sha256(_encode(inputs, outputs)).hexdigest()
+        return cls(txid, inputs, outputs, bumped, transaction_weight(len(inputs), outputs))
 
     @classmethod
     def decode(cls, raw: bytes) -> Transaction:
@@ -80,10 +82,6 @@ class Transaction:
 
     def encode(self) -> bytes:
         return _encode(self.inputs, self.outputs)
-
-    @property
-    def weight(self) -> int:
-        return transaction_weight(len(self.inputs), self.outputs)
 
     def outpoint(self, index: int) -> Outpoint:
         return Outpoint(self.txid, index)
