@@ -226,3 +226,13 @@ def test_time_settles_what_is_due(walk: list[strategies.Step]) -> None:
     outcome = step(order, LEASE, TimePassed(), Now(due, walk[-1].now.tip), RULES)
     after = pending.due_at(outcome.order)
     assert after is None or after > due
+
+
+def test_what_hangs_on_an_order_that_keeps_more_than_came() -> None:
+    """A row that says so is written as any other: it owes nothing, and takes nobody's commit down with it."""
+    order = onchain_order_in(State.COMPLETED, EXTENSION_TERMS)
+    assert order.onchain is not None
+    more = replace(samples.DEPOSIT, amount=samples.DEPOSIT.kept - Sat(1))
+    assert not pending.owes(replace(order, onchain=replace(order.onchain, deposits=(more,))))
+    less = replace(samples.DEPOSIT, amount=samples.DEPOSIT.kept + Sat(1))
+    assert pending.owes(replace(order, onchain=replace(order.onchain, deposits=(more, less))))

@@ -127,7 +127,7 @@ def owes(order: Order) -> bool:
     otherwise."""
     deposits = () if order.onchain is None or order.state not in OUTCOME_KNOWN else order.onchain.deposits
     here = (d for d in deposits if d.height is not None and not (d.gone or d.left or d.refund_due))
-    return any(deposit.excess for deposit in here)
+    return any(deposit.kept < deposit.amount for deposit in here)
 
 
 def is_unpaid(order: Order) -> bool:
