@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ CHANNEL_ORDER = {
     "announce_channel": False,
 }
 TURNS = 3000
+IDLE_TURNS = 5
+"""So often the loop looks for what came over a socket or from a thread before `quiet` believes that nothing will."""
 
 
 async def until(what: Callable[[], bool]) -> None:
@@ -36,9 +38,14 @@ async def until(what: Callable[[], bool]) -> None:
 
 
 async def quiet(turns: int = 200) -> None:
-    """Let everything happen that can happen without time going on."""
+    """Let everything happen that can happen without time going on; ends when nobody else has had a turn for a while."""
+    waiting: Sized = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # asyncio tells it no other way
+    idle = 0
     for _ in range(turns):
         await asyncio.sleep(0)
+        idle = 0 if waiting else idle + 1
+        if idle == IDLE_TURNS:
+            return
 
 
 @dataclass
