@@ -23,7 +23,7 @@ demo: $(READY) ## the whole story on simulated nodes, in seconds
 	@$(BIN)/lsps demo
 
 test: $(READY) ## the fast tests: pure parts, SQLite, simulated nodes
-	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk --ignore=tests/simulation/bugs -n 2
+	$(BIN)/pytest tests --ignore=tests/e2e --ignore=tests/ldk --ignore=tests/simulation/bugs -n 2 --dist worksteal
 
 $(FUZZ_READY): $(READY) requirements-fuzz.txt
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 14) and "atheris has no wheels for this Python yet: make clean, then make PYTHON=python3.13 fuzz. The fast tests replay seeds and corpus on any version.")'
