@@ -17,6 +17,7 @@ from lsps.node.contract import (
     Spend,
     Undecided,
 )
+from lsps.node.simulated.chain import Output
 from lsps.node.simulated.faults import CALLS, UnknownPlace
 from lsps.node.simulated.node import SimulatedNode
 from lsps.testing import ManualClock, SimulatedNetwork, settle, simulated_network
@@ -231,3 +232,19 @@ async def test_a_wallet_may_be_emptied(net: Net) -> None:
     fate = await net.lsp.channels.fate(request.peer, request.inputs, START)
     assert isinstance(fate, NotOpened)
     assert "otherwise" in fate.reason
+
+
+async def test_funds_that_something_unknown_spends_are_not_taken(net: Net) -> None:
+    """`take_funds`: a coin that a waiting transaction spends, of which the wallet does not know, is left to that."""
+    chain = net.world.chain
+    net.world.fund(net.lsp.node_id, Sat(1_000_000), 2)
+    net.world.mine()
+    coin, *others = await net.lsp.wallet.inputs()
+    elsewhere = Output(coin.amount - Sat(5_000), net.world.payer.new_address())
+    waiting = chain.new_transaction((coin.outpoint,), (elsewhere,))
+    chain.broadcast(waiting)
+    net.world.take_funds(net.lsp.node_id)
+    assert chain.spent_by(coin.outpoint) == waiting.txid
+    assert others
+    for other in others:
+        assert chain.spent_by(other.outpoint) not in {None, waiting.txid}

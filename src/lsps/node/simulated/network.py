@@ -122,9 +122,12 @@ class World:
         self.payer.pay(paid, max(self.chain.sat_per_kw, self.chain.least_sat_per_kw))
 
     def take_funds(self, node_id: NodeId) -> None:
-        """Empty a node's wallet: another program that shares it spent everything that is not locked."""
+        """Empty a node's wallet: another program that shares it spent everything that is not locked, nor spent already
+        by what the wallet does not know of."""
         wallet = self.nodes[node_id].wallet
         for coin in wallet.coins():
+            if self.chain.spent_by(coin.outpoint) is not None:
+                continue
             elsewhere = Output(coin.amount, self.payer.new_address())
             wallet.send(self.chain.new_transaction((coin.outpoint,), (elsewhere,), bumped=True))
 
