@@ -19,6 +19,8 @@ class Leases:
         self._confirmed: dict[ChannelId, set[int]] = {}
         self._late: set[ChannelId] = set()
         """Channels that were gone when the opening's outcome was learnt: their leases end at the next reading."""
+        # A block may confirm a channel and be taken back before the next step.
+        lsp.world.chain.on_block(lambda _: self.on_step())
 
     def on_commit(self, changes: Changes) -> None:
         extended: dict[ChannelId, list[Extension]] = {}
